@@ -1,0 +1,1 @@
+"""Plans who is owed what, sends it, records what happened."""

@@ -1,0 +1,1 @@
+"""Postgres, broker and mail catcher for use on one machine."""

@@ -1,0 +1,1 @@
+"""Takes events in over HTTP, remembers them, relays them to Kafka."""

@@ -1,0 +1,1 @@
+"""How a process meets the world: settings, database pool, Kafka client, clock, logging."""

@@ -1,0 +1,1 @@
+"""What incubators and accelerators touch: registry, unsubscribe."""
