@@ -119,8 +119,8 @@ Outcome = Sent | Temporary | Permanent | Unknown | Interrupted
 class Step:
     """What an outcome makes of a delivery.
 
-    `attempts` is how many tries count from now on; `next_attempt_at` is set exactly for `retrying`
-    and `pending`; `reason` is a short code that explains a state other than `sent`.
+    `attempts` is how many tries count from now on; `next_attempt_at` is set exactly for
+    `retrying`; `reason` is a short code that explains a state other than `sent`.
     """
 
     state: State
@@ -156,8 +156,9 @@ def settle(
         case Unknown(error=error):
             return Step(State.UNKNOWN, attempts, reason=error)
         case Interrupted(error=error):
-            state = State.PENDING if attempts == 1 else State.RETRYING
-            return Step(state, attempts - 1, now, reason=error)
+            if attempts == 1:
+                return Step(State.PENDING, 0, reason=error)
+            return Step(State.RETRYING, attempts - 1, now, reason=error)
         case Temporary():
             wait = policy.wait_after(
                 attempts, jitter=jitter, retry_after=outcome.retry_after, at_least=outcome.at_least

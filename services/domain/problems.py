@@ -31,6 +31,11 @@ class Invalid(ValueError):
         self.problems = problems
         super().__init__("; ".join(f"{p.pointer or '(whole)'}: {p.detail}" for p in problems))
 
+    @classmethod
+    def whole(cls, detail: str) -> "Invalid":
+        """Refuse the whole of an input, not one field."""
+        return cls(Problem("", detail))
+
 
 def pointer(*path: str | int) -> str:
     """Spell a path as a JSON Pointer (RFC 6901 section 3).

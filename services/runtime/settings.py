@@ -4,7 +4,6 @@ Every setting `name` is the variable `OMROEPER_NAME`, or `OMROEPER_NAME_FILE` wi
 that holds it. The table in docs/settings.md is generated from this file.
 """
 
-import base64
 import hashlib
 import ipaddress
 import os
@@ -95,13 +94,13 @@ class Settings:
 
     @property
     def encryption_keys(self) -> tuple[bytes, ...]:
-        """The keys derived from SECRET_KEY, newest first, in Fernet's form; at least one."""
+        """The 32-byte keys derived from SECRET_KEY, newest first; at least one."""
         words = [word.strip() for word in self.secret_key.split(",") if word.strip()]
         if not words or any(len(word) < 16 for word in words):
             raise ConfigError(
                 f"{PREFIX}SECRET_KEY must be set, 16 characters or more; make one with `openssl rand -hex 32`"
             )
-        return tuple(base64.urlsafe_b64encode(hashlib.sha256(word.encode()).digest()) for word in words)
+        return tuple(hashlib.sha256(word.encode()).digest() for word in words)
 
     def need(self, *names: str) -> None:
         """Raise `ConfigError` naming the first of these settings that is empty."""

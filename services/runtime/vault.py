@@ -3,30 +3,40 @@
 import hashlib
 import secrets
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.runtime.settings import ConfigError, Settings
 
+_NONCE_BYTES = 12
+
 
 class Vault:
-    """Seals and opens secrets with SECRET_KEY; an older key still opens, the newest seals."""
+    """Seals and opens secrets with SECRET_KEY; an older key still opens, the newest seals.
+
+    AES-256-GCM with a random nonce (NIST SP 800-38D): authenticated, and quick enough to open one
+    secret per delivery.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in settings.encryption_keys])
+        self._ciphers = [AESGCM(key) for key in settings.encryption_keys]
 
     def seal(self, secret: str) -> bytes:
         """Encrypt a secret for the database."""
-        return self._fernet.encrypt(secret.encode())
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._ciphers[0].encrypt(nonce, secret.encode(), None)
 
     def open(self, sealed: bytes) -> str:
         """Decrypt a secret; raise `ConfigError` when no key opens it."""
-        try:
-            return self._fernet.decrypt(sealed).decode()
-        except InvalidToken:
-            raise ConfigError(
-                "OMROEPER_SECRET_KEY does not open the secrets in this database; "
-                "put the key they were sealed with behind the new one, separated by a comma"
-            ) from None
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None).decode()
+            except InvalidTag:
+                continue
+        raise ConfigError(
+            "OMROEPER_SECRET_KEY does not open the secrets in this database; "
+            "put the key they were sealed with behind the new one, separated by a comma"
+        )
 
     def __repr__(self) -> str:
         return "Vault(…)"

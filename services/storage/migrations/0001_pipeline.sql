@@ -184,10 +184,30 @@ CREATE INDEX attempts_by_delivery ON attempts (delivery_id);
 
 -- What `delivery-status` still has to be told; a row goes when Kafka has it.
 CREATE TABLE status_outbox (
-  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  key     text NOT NULL,
-  payload jsonb NOT NULL
+  id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  delivery_id     uuid NOT NULL,
+  event_id        uuid NOT NULL,
+  subscription_id uuid NOT NULL,
+  state           delivery_state NOT NULL,
+  attempts        integer NOT NULL,
+  reason          text,
+  next_attempt_at timestamptz,
+  at              timestamptz NOT NULL
 );
+
+-- Every recorded change is told, whoever made it. Being claimed or planned is not news.
+CREATE FUNCTION tell_of_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO status_outbox
+    (delivery_id, event_id, subscription_id, state, attempts, reason, next_attempt_at, at)
+  SELECT id, event_id, subscription_id, state, attempts, reason, next_attempt_at, clock_timestamp()
+  FROM changed WHERE state NOT IN ('pending', 'sending');
+  RETURN NULL;
+END $$;
+CREATE TRIGGER tell_of_changes AFTER UPDATE ON deliveries
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_of_deliveries();
+CREATE TRIGGER tell_of_new AFTER INSERT ON deliveries
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_of_deliveries();
 
 CREATE TABLE dead_letters (
   id          uuid PRIMARY KEY DEFAULT uuid7(),

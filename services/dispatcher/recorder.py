@@ -1,0 +1,112 @@
+"""Records outcomes in group commits: while one is being written, the next one gathers.
+
+An outcome is kept in memory until the database has it, through outages; nothing is sent again
+because of a slow database, only because of a dead process.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.domain import breaker
+from services.domain.breaker import BreakerPolicy, Health
+from services.runtime.clock import utc_now
+from services.runtime.database import UNAVAILABLE, Connection, Pool
+from services.storage import deliveries, health
+from services.storage.deliveries import Result
+
+log = logging.getLogger(__name__)
+_LARGEST = 500
+
+
+class Recorder:
+    """Writes the results of one sender."""
+
+    def __init__(
+        self, pool: Pool, breaker_policy: BreakerPolicy | None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._pool, self._breaker, self._clock = pool, breaker_policy, clock
+        self._waiting: list[Result] = []
+        self._writing: Sequence[Result] = ()
+        self._some = asyncio.Event()
+
+    def put(self, result: Result) -> None:
+        """Have a result recorded soon."""
+        self._waiting.append(result)
+        self._some.set()
+
+    def unrecorded(self) -> Iterable[Result]:
+        """The results that the database does not have yet."""
+        return [*self._writing, *self._waiting]
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        while True:
+            await self._some.wait()
+            await self._write_next()
+
+    async def drain(self, seconds: float) -> None:
+        """Record what is left, for at most so long; what stays is retried when its lease ends."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    await self._write_next()
+        except TimeoutError:
+            log.error("outcomes not recorded before stopping: %d", len(list(self.unrecorded())))
+
+    async def _write_next(self) -> None:
+        if not self._writing:
+            self._writing, self._waiting = self._waiting[:_LARGEST], self._waiting[_LARGEST:]
+        await self._write(self._writing)
+        self._writing = ()
+        if not self._waiting:
+            self._some.clear()
+
+    async def _write(self, results: Sequence[Result]) -> None:
+        wait = 0.05
+        while True:
+            try:
+                return await self._once(results)
+            except UNAVAILABLE as error:
+                log.warning("outcomes wait for the database: %s", type(error).__name__)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 1.0)
+            except Exception:
+                if len(results) == 1:
+                    # its lease will run out, and it is tried again under the same id
+                    return log.exception("outcome refused by the database: delivery %s", results[0].claim.id)
+                for result in results:
+                    await self._write([result])
+                return None
+
+    async def _once(self, results: Sequence[Result]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            settled = await deliveries.record(connection, results)
+            if self._breaker:
+                await self._judge(connection, self._breaker, results)
+        for late in (r for r in results if r.claim.id not in settled):
+            log.warning("late outcome dropped: delivery %s attempt %d", late.claim.id, late.claim.attempt)
+
+    async def _judge(self, connection: Connection, policy: BreakerPolicy, results: Sequence[Result]) -> None:
+        """Heal, blame or disable the endpoints of these results."""
+        worked = {r.claim.subscription_id for r in results if r.outcome == "sent"}
+        if worked:
+            await health.heal(connection, list(worked))
+        for gone in sorted({r.claim.subscription_id for r in results if r.gone}):
+            await health.disable(connection, gone, "gone")
+        blamed = [r.claim.subscription_id for r in results if r.outcome in ("temporary", "permanent")]
+        if failing := [sub for sub in blamed if sub not in worked]:
+            await self._blame(connection, policy, failing)
+
+    async def _blame(self, connection: Connection, policy: BreakerPolicy, failing: Sequence[UUID]) -> None:
+        known = await health.lock(connection, list(set(failing)))
+        for subscription in sorted(set(failing)):
+            worse = known.get(subscription, Health())
+            for _ in range(failing.count(subscription)):
+                worse = breaker.failed(worse, policy, self._clock())
+            if worse.disabled:
+                await health.disable(connection, subscription, "dead")
+            else:
+                await health.save(connection, subscription, worse)

@@ -1,0 +1,243 @@
+"""Sends what is owed on one channel: claim, send, settle, record.
+
+Rules:
+1. No connection or transaction is held while sending.
+2. No more is borrowed than there are free slots, so nothing waits under a lease.
+3. First attempts always have slots: retries take half of them at most.
+4. A lease is renewed while its delivery is being sent or its outcome waits for the database.
+5. Stopping finishes what it can within its grace; the rest goes back untried.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.dispatcher import metrics
+from services.dispatcher.announcements import Announcements
+from services.dispatcher.message import Channel, Message
+from services.dispatcher.pace import Pace
+from services.dispatcher.recorder import Recorder
+from services.domain.delivery import (
+    EXCERPT_BYTES,
+    Interrupted,
+    Outcome,
+    Permanent,
+    Sent,
+    Temporary,
+    settle,
+)
+from services.domain.retry import RetryPolicy
+from services.runtime.clock import utc_now
+from services.runtime.database import UNAVAILABLE, Pool
+from services.runtime.vault import Vault
+from services.storage import deliveries
+from services.storage.deliveries import Claim, Limits, Result
+
+log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+_GATHER_SECONDS = 0.01
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPolicy:
+    """How one channel is sent."""
+
+    retry: RetryPolicy
+    slots: int
+    destination_slots: int
+    lease_seconds: float
+    attempt_seconds: float
+
+
+class Sender:
+    """Sends on one channel until told to stop."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        policy: SenderPolicy,
+        *,
+        pool: Pool,
+        recorder: Recorder,
+        announcements: Announcements,
+        vault: Vault,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._channel, self._policy, self._pool = channel, policy, pool
+        self._recorder, self._announcements, self._vault = recorder, announcements, vault
+        self._clock = clock
+        self._pace = Pace(policy.destination_slots)
+        self._tasks: dict[asyncio.Task[None], Claim] = {}
+        self._retries = 0
+        self._news = asyncio.Event()
+        self._freed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that something new may be owed."""
+        self._news.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`, then finish or hand back what is in flight."""
+        helpers = [asyncio.create_task(self._recorder.run()), asyncio.create_task(self._renew())]
+        try:
+            while not stop.is_set():
+                await self._round()
+        finally:
+            await self._finish(helpers)
+
+    async def _round(self) -> None:
+        try:
+            self._news.clear()
+            claims = await self._claim() if self._free() else []
+            for claim in claims:
+                self._start(claim)
+            await (self._gather() if claims else self._idle())
+        except UNAVAILABLE as error:
+            log.warning(
+                "sender waits for the database: channel %s, %s", self._channel.name, type(error).__name__
+            )
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _free(self) -> int:
+        return self._policy.slots - len(self._tasks)
+
+    async def _claim(self) -> list[Claim]:
+        free = self._free()
+        limits = Limits(
+            first=free,
+            retries=min(free, max(1, self._policy.slots // 2 - self._retries)),
+            lease_seconds=self._policy.lease_seconds,
+            room=self._pace.room(),
+            room_else=self._pace.first_window,
+        )
+        async with self._pool.acquire() as connection:
+            claims = await deliveries.claim(connection, self._channel.name, limits)
+            await self._announcements.learn(connection, claims)
+        return claims
+
+    def _start(self, claim: Claim) -> None:
+        self._pace.begin(claim.destination)
+        self._retries += claim.attempt > 1
+        task = asyncio.create_task(self._attempt(claim))
+        self._tasks[task] = claim
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        claim = self._tasks.pop(task)
+        self._retries -= claim.attempt > 1
+        self._freed.set()
+        if not task.cancelled() and (bug := task.exception()):
+            log.error("attempt left unrecorded: delivery %s", claim.id, exc_info=bug)
+
+    async def _attempt(self, claim: Claim) -> None:
+        started_at, begun = self._clock(), time.perf_counter()
+        outcome = await self._send(claim)
+        self._pace.end(claim.destination, answered_well=isinstance(outcome, Sent))
+        step = settle(
+            outcome,
+            attempts=claim.attempt,
+            policy=self._policy.retry,
+            expires_at=claim.expires_at,
+            now=self._clock(),
+            jitter=random.random(),  # noqa: S311  # spreads load; nothing is guessed from it
+        )
+        result = Result(
+            claim=claim,
+            step=step,
+            started_at=started_at,
+            duration_ms=round((time.perf_counter() - begun) * 1000),
+            outcome=type(outcome).__name__.lower(),
+            code=outcome.code,
+            error=None if isinstance(outcome, Sent) else outcome.error,
+            excerpt=outcome.excerpt.encode()[:EXCERPT_BYTES].decode(errors="ignore").replace("\x00", ""),
+            gone=isinstance(outcome, Permanent) and outcome.gone,
+        )
+        self._recorder.put(result)
+        metrics.attempted(self._channel.name, result)
+
+    async def _send(self, claim: Claim) -> Outcome:
+        try:
+            async with asyncio.timeout(self._policy.attempt_seconds):
+                return await self._channel.send(self._message(claim))
+        except TimeoutError:
+            return Temporary("timeout", at_least=timedelta(seconds=60))
+        except asyncio.CancelledError:
+            return Interrupted()
+        except Exception:
+            log.exception("channel %s failed unexpectedly: delivery %s", self._channel.name, claim.id)
+            return Temporary("unexpected")
+
+    def _message(self, claim: Claim) -> Message:
+        return Message(
+            delivery_id=claim.id,
+            attempt=claim.attempt,
+            announcement=self._announcements[claim.event_id],
+            subscription_id=claim.subscription_id,
+            subscriber=claim.subscriber,
+            target=claim.target,
+            language=claim.language,
+            match=claim.match,
+            unsubscribe_token=self._vault.open(claim.unsubscribe_seal),
+            secrets=tuple(self._vault.open(sealed) for sealed in claim.secrets),
+        )
+
+    async def _gather(self) -> None:
+        """Let slots come free for a moment before claiming again, so that claims come in batches."""
+        if not self._free():
+            await self._until_freed(_POLL_SECONDS)
+        end = time.monotonic() + _GATHER_SECONDS
+        while self._free() < self._policy.slots // 4 and (left := end - time.monotonic()) > 0:
+            await self._until_freed(left)
+
+    async def _until_freed(self, seconds: float) -> None:
+        self._freed.clear()
+        await _soon(self._freed, seconds)
+
+    async def _idle(self) -> None:
+        """Wait for news, for a slot when there is none, or for the next retry's time."""
+        if self._free():
+            await _soon(self._news, await self._until_due())
+        else:
+            await self._until_freed(_POLL_SECONDS)
+
+    async def _until_due(self) -> float:
+        async with self._pool.acquire() as connection:
+            due = await deliveries.next_due(connection, self._channel.name)
+        seconds = (due - self._clock()).total_seconds() if due else _POLL_SECONDS
+        return min(max(seconds, 0.02), _POLL_SECONDS)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.lease_seconds / 3)
+            held = [*self._tasks.values(), *(r.claim for r in self._recorder.unrecorded())]
+            try:
+                async with self._pool.acquire() as connection:
+                    await deliveries.renew(connection, held, self._policy.lease_seconds)
+            except UNAVAILABLE:
+                log.warning("leases not renewed: channel %s", self._channel.name)
+
+    async def _finish(self, helpers: "list[asyncio.Task[None]]") -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_GRACE_SECONDS)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await self._recorder.drain(2.0)
+        await self._channel.close()
+
+
+async def _soon(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,29 @@
+"""Plans who is owed an event: one statement per event, all in the caller's transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.domain.event import PUSHED, EventType
+from services.runtime.database import Connection
+from services.storage import queries
+
+_sql = queries.load(__file__)
+_PUSHED = [str(kind) for kind in PUSHED]
+
+
+async def plan(connection: Connection, event_ids: Sequence[UUID]) -> int:
+    """Owe these events to whom they concern; return how many deliveries came of it.
+
+    Idempotent: an event already planned is left alone. Runs in the caller's transaction.
+    """
+    rows = await connection.fetch(_sql.lock_unplanned, event_ids)
+    owed = 0
+    for row in rows:
+        if row["type"] == EventType.WITHDRAWN:
+            await connection.execute(_sql.cancel_withdrawn, row["subject"], row["version"])
+        status = await connection.execute(_sql.plan, row["id"], _PUSHED)
+        owed += int(status.rsplit(" ", 1)[1])
+    if rows:
+        await connection.execute(_sql.mark_planned, [row["id"] for row in rows])
+        await connection.execute(_sql.wake_senders)
+    return owed

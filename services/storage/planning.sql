@@ -1,0 +1,93 @@
+-- name: plan
+-- Owe an event to every subscription whose filter it meets, and keep the reason why.
+-- Withdrawn, closed and awarded go to those who were told of the opportunity.
+-- $1 event id, $2 types that are pushed unless a filter names types itself
+WITH e AS (
+  SELECT *, type IN ('opportunity.published', 'opportunity.updated') AS whole,
+    EXISTS (SELECT FROM events w WHERE w.subject = events.subject AND w.version >= events.version
+              AND w.type = 'opportunity.withdrawn') AS withdrawn
+  FROM events WHERE id = $1
+),
+matched AS (
+  SELECT s.id, s.subscriber_id, s.channel, s.destination, s.status, s.status_reason,
+    row_number() OVER (ORDER BY s.id) AS place,
+    jsonb_strip_nulls(jsonb_build_object(
+      'types', CASE WHEN s.f_types <> '{}' THEN jsonb_build_array(e.type) END,
+      'regions', (SELECT jsonb_agg(f) FROM unnest(s.f_regions) f WHERE f = ANY (e.m_regions)),
+      'cpv', (SELECT jsonb_agg(f) FROM unnest(s.f_cpv) f WHERE f = ANY (e.m_cpv)),
+      'themes', (SELECT jsonb_agg(f) FROM unnest(s.f_themes) f WHERE f = ANY (e.m_themes)),
+      'audience', (SELECT jsonb_agg(f) FROM unnest(s.f_audience) f WHERE f = ANY (e.m_audience)),
+      'procedures', CASE WHEN s.f_procedures <> '{}' THEN jsonb_build_array(e.m_procedure) END,
+      'value', CASE WHEN s.f_currency IS NOT NULL THEN jsonb_build_object(
+        'min', s.f_min_value, 'max', s.f_max_value, 'currency', s.f_currency) END,
+      'text', nullif(array_to_string(s.f_words, ' '), '')
+    )) AS match
+  FROM subscriptions s CROSS JOIN e
+  WHERE s.status NOT IN ('pending', 'ended')
+    AND CASE WHEN s.f_types = '{}' THEN e.type = ANY ($2::text[]) ELSE e.type = ANY (s.f_types) END
+    AND CASE WHEN e.whole THEN
+          (s.f_regions = '{}' OR s.f_regions && e.m_regions)
+      AND (s.f_cpv = '{}' OR s.f_cpv && e.m_cpv)
+      AND (s.f_themes = '{}' OR s.f_themes && e.m_themes)
+      AND (s.f_audience = '{}' OR s.f_audience && e.m_audience)
+      AND (s.f_procedures = '{}' OR e.m_procedure = ANY (s.f_procedures))
+      AND (s.f_currency IS NULL OR (
+            e.m_currency = s.f_currency
+            AND (s.f_min_value IS NULL OR e.m_value >= s.f_min_value)
+            AND (s.f_max_value IS NULL OR e.m_value <= s.f_max_value)))
+      AND NOT EXISTS (SELECT FROM unnest(s.f_words) word WHERE position(word IN e.m_text) = 0)
+        ELSE EXISTS (
+          SELECT FROM deliveries d JOIN events told ON told.id = d.event_id
+          WHERE told.subject = e.subject AND told.id <> e.id AND d.subscription_id = s.id
+            AND d.state IN ('sent', 'sending', 'unknown'))
+        END
+),
+judged AS (
+  SELECT matched.*, e.id AS event_id, e.deadline,
+    CASE WHEN matched.status IN ('paused', 'disabled') THEN 'suppressed'
+         WHEN e.whole AND e.withdrawn THEN 'cancelled'
+         WHEN e.deadline <= clock_timestamp() THEN 'expired'
+         ELSE 'pending' END::delivery_state AS state,
+    CASE WHEN matched.status = 'paused' THEN 'paused'
+         WHEN matched.status = 'disabled' THEN matched.status_reason
+         WHEN e.whole AND e.withdrawn THEN 'withdrawn'
+         WHEN e.deadline <= clock_timestamp() THEN 'deadline' END AS reason
+  FROM matched CROSS JOIN e
+)
+INSERT INTO deliveries (event_id, subscription_id, subscriber_id, channel, destination, match,
+                        state, reason, turn, expires_at, settled_at)
+SELECT event_id, id, subscriber_id, channel, destination, match, state, reason,
+  -- Fair queueing: a fan-out takes a turn per millisecond, so that a small event which comes later
+  -- is not behind the whole of a large one.
+  clock_timestamp() + place * interval '1 millisecond',
+  deadline, CASE WHEN state <> 'pending' THEN clock_timestamp() END
+FROM judged
+ON CONFLICT (event_id, subscription_id, replay) DO NOTHING
+
+-- name: lock_unplanned
+-- Take the events that are still to be planned, so that two planners do not both do it.
+-- $1 event ids
+SELECT id, type, subject, version FROM events
+WHERE id = ANY ($1::uuid[]) AND planned_at IS NULL ORDER BY id FOR UPDATE
+
+-- name: mark_planned
+-- $1 event ids
+UPDATE events SET planned_at = clock_timestamp(), relay_after = NULL WHERE id = ANY ($1::uuid[])
+
+-- name: cancel_withdrawn
+-- Stop what is owed of a withdrawn opportunity, up to the version that was withdrawn.
+-- $1 opportunity id, $2 version
+UPDATE deliveries d SET
+  state = CASE WHEN d.state = 'sending' THEN d.state ELSE 'cancelled' END,
+  reason = CASE WHEN d.state = 'sending' THEN d.reason ELSE 'withdrawn' END,
+  cancel_reason = CASE WHEN d.state = 'sending' THEN 'withdrawn' END,
+  next_attempt_at = NULL,
+  settled_at = CASE WHEN d.state <> 'sending' THEN clock_timestamp() END
+FROM events e
+WHERE e.id = d.event_id AND e.subject = $1 AND e.version <= $2
+  AND e.type IN ('opportunity.published', 'opportunity.updated')
+  AND d.state IN ('pending', 'retrying', 'sending')
+
+-- name: wake_senders
+-- Tell the dispatchers that something is owed.
+SELECT pg_notify('deliveries_owed', '')
