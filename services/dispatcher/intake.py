@@ -9,7 +9,7 @@ Rules:
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from aiokafka import ConsumerRecord
 
@@ -22,7 +22,7 @@ from services.storage import dead_letters, events, planning
 from services.storage.dead_letters import Unreadable
 
 log = logging.getLogger(__name__)
-Record = ConsumerRecord[Any, Any]
+Record: TypeAlias = ConsumerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def sort(records: Sequence[Record], *, limit_bytes: int) -> Sorted:
 def _read(record: Record, limit_bytes: int) -> Event:
     if len(record.value or b"") > limit_bytes:
         raise Invalid.whole(f"is larger than the {limit_bytes} bytes accepted")
-    return from_kafka(record.headers, record.key, record.value)
+    return from_kafka(record.headers, record.value)
 
 
 def unreadable(record: Record, reason: str) -> Unreadable:

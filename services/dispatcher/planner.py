@@ -26,6 +26,7 @@ from services.dispatcher.intake import Record, take_in
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.kafka import ensure_topics
 from services.runtime.settings import Settings
+from services.runtime.waiting import until
 
 log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200
@@ -46,17 +47,11 @@ async def run_planner(pool: Pool, settings: Settings, stop: asyncio.Event) -> No
             await stop.wait()
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("planner waits for Kafka: %s", type(error).__name__)
-            await _wait(stop, backoff)
+            await until(stop, backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
         finally:
             with suppress(KafkaError, OSError, TimeoutError):
                 await broker.stop()
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
 
 
 def make_broker(pool: Pool, settings: Settings) -> KafkaBroker:

@@ -34,6 +34,7 @@ from services.domain.retry import RetryPolicy
 from services.runtime.clock import utc_now
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.vault import Vault
+from services.runtime.waiting import until
 from services.storage import deliveries
 from services.storage.deliveries import Claim, Limits, Result
 
@@ -196,12 +197,12 @@ class Sender:
 
     async def _until_freed(self, seconds: float) -> None:
         self._freed.clear()
-        await _soon(self._freed, seconds)
+        await until(self._freed, seconds)
 
     async def _idle(self) -> None:
         """Wait for news, for a slot when there is none, or for the next retry's time."""
         if self._free():
-            await _soon(self._news, await self._until_due())
+            await until(self._news, await self._until_due())
         else:
             await self._until_freed(_POLL_SECONDS)
 
@@ -233,11 +234,3 @@ class Sender:
         await asyncio.gather(*helpers, return_exceptions=True)
         await self._recorder.drain(2.0)
         await self._channel.close()
-
-
-async def _soon(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -14,6 +13,7 @@ from aiokafka.errors import KafkaError
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.kafka import open_producer
 from services.runtime.settings import Settings
+from services.runtime.waiting import until
 from services.storage import statuses
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def run_status_relay(pool: Pool, settings: Settings, stop: asyncio.Event) 
             if not quiet:
                 log.warning("status relay waits: %s", type(error).__name__)
             quiet = True
-        await _pause(stop, _RETRY_SECONDS)
+        await until(stop, _RETRY_SECONDS)
 
 
 async def _relay(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
@@ -46,7 +46,7 @@ async def _relay(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
                     await _tell(producer, settings.status_topic, rows)
                     await statuses.told(connection, [row["id"] for row in rows])
                 else:
-                    await _pause(stop, _POLL_SECONDS)
+                    await until(stop, _POLL_SECONDS)
 
 
 async def _tell(producer: AIOKafkaProducer, topic: str, rows: Sequence[asyncpg.Record]) -> None:
@@ -87,9 +87,3 @@ def status_event(row: Any) -> dict[str, Any]:
             "next_attempt_at": row["next_attempt_at"] and row["next_attempt_at"].isoformat(),
         },
     }
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()

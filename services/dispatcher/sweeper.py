@@ -1,13 +1,13 @@
-"""Puts right what a crash left behind: leases that ran out, deadlines, events never planned."""
+"""Puts right what a crash left behind: leases that ran out, deadlines that passed."""
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from services.dispatcher import metrics
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.settings import Settings
-from services.storage import deliveries, events
+from services.runtime.waiting import until
+from services.storage import deliveries
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
@@ -19,17 +19,15 @@ async def run_sweeper(pool: Pool, settings: Settings, stop: asyncio.Event) -> No
     while not stop.is_set():
         seconds = pause
         try:
-            await sweep(pool, settings)
+            await sweep(pool)
         except UNAVAILABLE as error:
             log.warning("sweeper waits for the database: %s", type(error).__name__)
             # Senders first renew what they hold and record what they know; only then is a lease old.
             seconds = settings.lease_seconds
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
+        await until(stop, seconds)
 
 
-async def sweep(pool: Pool, settings: Settings) -> None:
+async def sweep(pool: Pool) -> None:
     """Sweep once."""
     async with pool.acquire() as connection:
         if taken_back := await deliveries.reclaim(connection):
@@ -38,5 +36,3 @@ async def sweep(pool: Pool, settings: Settings) -> None:
         if late := await deliveries.expire(connection):
             metrics.EXPIRED.inc(late)
             log.info("deadline passed: %d deliveries expired", late)
-        if again := await events.relay_unplanned(connection, settings.relay_again_seconds):
-            log.warning("events accepted but not planned: %d are relayed again", again)

@@ -186,6 +186,8 @@ def _time(value: object) -> datetime | None:
     time = datetime.fromisoformat(value)
     if time.tzinfo is None:
         raise ValueError("no offset")
+    if not 1900 <= time.year <= 2999:
+        raise ValueError("out of range")
     return time
 
 

@@ -65,6 +65,18 @@ def _localised(value: Any) -> Any:
     return {"nl": value} if isinstance(value, str) else value
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,4})?", value):
+        raise ValueError("must be a number, such as 140000 or 140000.50")
+    return value
+
+
+def _sensible(at: datetime) -> datetime:
+    if not 1900 <= at.year <= 2999:
+        raise ValueError("must be between the years 1900 and 2999")
+    return at
+
+
 def _cpv(code: str) -> str:
     return code.partition("-")[0]
 
@@ -123,7 +135,13 @@ Nuts = Annotated[
     StringConstraints(pattern=r"^[A-Z]{2}[A-Z0-9]{0,3}$"),
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Amount = Annotated[Decimal, Field(ge=0, lt=Decimal("1e15"), max_digits=20, decimal_places=4)]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    Field(ge=0, lt=Decimal("1e15"), max_digits=20, decimal_places=4),
+    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1e15}),
+]
+Instant = Annotated[AwareDatetime, AfterValidator(_sensible)]
 OpportunityId = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$"), AfterValidator(_one_line)
 ]
@@ -183,9 +201,9 @@ class Opportunity(_Part):
     themes: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
     regions: Annotated[tuple[Nuts, ...], Field(max_length=100)] = ()
     audience: Annotated[tuple[Tag, ...], Field(max_length=10)] = ()
-    published_at: AwareDatetime | None = None
-    deadline: AwareDatetime | None = None
-    questions_until: AwareDatetime | None = None
+    published_at: Instant | None = None
+    deadline: Instant | None = None
+    questions_until: Instant | None = None
     url: HttpsUrl | None = None
     contact: Contact | None = None
     documents: Annotated[tuple[Document, ...], Field(max_length=100)] = ()
@@ -201,7 +219,7 @@ class Reference(_Part):
     id: OpportunityId
     version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     title: Title | None = None
-    deadline: AwareDatetime | None = None
+    deadline: Instant | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Write it as plain JSON values."""

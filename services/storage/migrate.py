@@ -4,6 +4,8 @@ from pathlib import Path
 
 import asyncpg
 
+from services.runtime.database import Connection
+
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6F6D726F  # 'omro': one migrator at a time
 
@@ -29,10 +31,11 @@ async def migrate(dsn: str) -> list[str]:
         await connection.close()
 
 
-async def check(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def check(connection: Connection) -> None:
     """Raise `SchemaTooOld` when the database lacks a migration."""
-    missing = {number for number, _ in available()} - await _applied(connection)
-    if missing:
+    known = await connection.fetchval("SELECT to_regclass('migrations') IS NOT NULL")
+    done = await connection.fetch("SELECT number FROM migrations") if known else []
+    if {number for number, _ in available()} - {row["number"] for row in done}:
         raise SchemaTooOld("the database is older than this program; run `omroeper migrate` first")
 
 

@@ -27,7 +27,7 @@ CREATE TABLE events (
   deadline      timestamptz,
   accepted_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
   accepted_by   text NOT NULL,               -- 'http' or 'kafka'
-  relay_after   timestamptz,                 -- when to hand it to Kafka (again); null: handed over
+  relay_after   timestamptz,                 -- when to hand it to Kafka (again); null: it is planned
   planned_at    timestamptz,
   -- what it offers to be matched (services/domain/matching.py)
   m_regions     text[] NOT NULL,
@@ -41,7 +41,6 @@ CREATE TABLE events (
   UNIQUE (source, ce_id)
 );
 CREATE INDEX events_to_relay ON events (relay_after) WHERE relay_after IS NOT NULL;
-CREATE INDEX events_unplanned ON events (accepted_at) WHERE planned_at IS NULL;
 CREATE INDEX events_by_subject ON events (subject);
 
 CREATE TABLE subscribers (

@@ -1,0 +1,5 @@
+"""The command line: `omroeper`."""
+
+from services.cli.app import main
+
+__all__ = ["main"]

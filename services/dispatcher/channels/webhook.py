@@ -1,0 +1,219 @@
+"""Sends announcements as webhooks (Standard Webhooks 1.0.0).
+
+Rules:
+1. The status line decides; what follows it is kept as an excerpt, as far as it comes.
+2. A redirect is a failure, never followed: it could lead anywhere.
+3. Only 410 and an address or URL that is wrong in itself are final; all else may pass.
+"""
+
+import json
+import re
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from importlib.metadata import version
+from uuid import UUID
+
+import aiohttp
+from yarl import URL
+
+from services.dispatcher.egress import BlockedAddress, session
+from services.dispatcher.message import Announcement, Message
+from services.domain.delivery import EXCERPT_BYTES, Outcome, Permanent, Sent, Temporary
+from services.domain.egress import Networks
+from services.domain.signing import sign
+from services.runtime.clock import utc_now
+
+USER_AGENT = f"Omroeper/{version('omroeper')}"
+_PATIENCE = timedelta(seconds=60)
+
+#: What went wrong without an answer, most specific first; a wrapped system error counts as itself.
+FAILURES: tuple[tuple[type[BaseException], Temporary | Permanent], ...] = (
+    (BlockedAddress, Permanent("blocked_address")),
+    (aiohttp.RedirectClientError, Temporary("redirect")),
+    (aiohttp.TooManyRedirects, Temporary("redirect")),
+    (aiohttp.InvalidURL, Permanent("bad_url")),
+    (aiohttp.NonHttpUrlClientError, Permanent("bad_url")),
+    (UnicodeError, Permanent("bad_url")),  # a host name with a label too long to look up
+    (TimeoutError, Temporary("timeout", at_least=_PATIENCE)),
+    (aiohttp.ClientConnectorDNSError, Temporary("dns")),
+    (socket.gaierror, Temporary("dns")),
+    (aiohttp.ServerFingerprintMismatch, Temporary("certificate")),
+    (ssl.SSLCertVerificationError, Temporary("certificate")),
+    (aiohttp.ClientSSLError, Temporary("tls")),
+    (ssl.SSLError, Temporary("tls")),
+    (ConnectionRefusedError, Temporary("connection_refused")),
+    (ConnectionError, Temporary("connection_reset")),
+    (aiohttp.ServerDisconnectedError, Temporary("connection_reset")),
+    (aiohttp.UploadAbortedError, Temporary("connection_reset")),
+    (aiohttp.ClientPayloadError, Temporary("protocol")),
+    (aiohttp.ClientResponseError, Temporary("protocol")),
+    (aiohttp.ClientConnectionError, Temporary("connection_failed")),
+    (OSError, Temporary("connection_failed")),
+)
+
+#: Source: Standard Webhooks 1.0.0, "Deliverability and reliability".
+_THROTTLING = frozenset({429, 502, 504})
+_MAY_ASK_TO_WAIT = frozenset({429, 502, 503, 504})
+_LONGEST_ASKED = timedelta(days=30)
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_READ_BYTES = 64 * 1024
+_BODIES = 64
+_url = lru_cache(maxsize=4096)(URL)
+
+
+class Webhook:
+    """The channel that posts to a receiver's own endpoint."""
+
+    name = "webhook"
+
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float,
+        allowed_networks: Networks,
+        slots: int,
+        user_agent: str = USER_AGENT,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._timeout_seconds, self._allowed, self._slots = timeout_seconds, allowed_networks, slots
+        self._user_agent, self._clock = user_agent, clock
+        self._bodies: OrderedDict[UUID, bytes] = OrderedDict()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def send(self, message: Message) -> Outcome:
+        """Post once; the same delivery always carries the same `webhook-id`."""
+        body, now = self._body(message.announcement), self._clock()
+        try:
+            headers = self._headers(message, int(now.timestamp()), body)
+        except ValueError:
+            return Temporary("bad_secret")
+        try:
+            url = _url(message.target)
+        except ValueError:
+            return Permanent("bad_url")
+        try:
+            post = self._session(plain=url.scheme == "http").post
+            async with post(url, data=body, headers=headers, allow_redirects=False) as response:
+                return answered(response.status, await _excerpt(response), _asked(response, now))
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            return failed(error)
+
+    async def close(self) -> None:
+        """Give back connections; a later send opens new ones."""
+        while self._sessions:
+            _, opened = self._sessions.popitem()
+            await opened.close()
+
+    def _session(self, *, plain: bool) -> aiohttp.ClientSession:
+        if plain not in self._sessions:
+            self._sessions[plain] = session(
+                self._allowed, limit=self._slots, timeout_seconds=self._timeout_seconds, plain=plain
+            )
+        return self._sessions[plain]
+
+    def _headers(self, message: Message, timestamp: int, body: bytes) -> dict[str, str]:
+        message_id = str(message.delivery_id)
+        return {
+            # all that aiohttp would add itself: finding them here is faster than being told to skip them
+            "accept": "*/*",
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            "user-agent": self._user_agent,
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(message.secrets, message_id, timestamp, body),
+        }
+
+    def _body(self, announcement: Announcement) -> bytes:
+        body = self._bodies.get(announcement.id)
+        if body is None:
+            body = self._bodies[announcement.id] = envelope(announcement)
+            if len(self._bodies) > _BODIES:
+                self._bodies.popitem(last=False)
+        else:
+            self._bodies.move_to_end(announcement.id)
+        return body
+
+
+def envelope(announcement: Announcement) -> bytes:
+    """Write the body: `type`, `timestamp` (of the event, UTC) and `data` (the opportunity)."""
+    content = {
+        "type": announcement.type,
+        "timestamp": announcement.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "data": dict(announcement.data),
+    }
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def answered(status: int, excerpt: str, asked: timedelta | None) -> Outcome:
+    """Tell what an answer's status means. Source: Standard Webhooks 1.0.0."""
+    if 200 <= status < 300:
+        return Sent(status, excerpt)
+    if status == 410:
+        return Permanent("gone", status, excerpt, gone=True)
+    if 300 <= status < 400:
+        return Temporary("redirect", status, excerpt)
+    if 400 <= status < 600:
+        patience = _PATIENCE if status in _THROTTLING else timedelta()
+        return Temporary(f"http_{status}", status, excerpt, asked, patience)
+    return Temporary("protocol", status, excerpt)
+
+
+def failed(error: BaseException) -> Outcome:
+    """Look up what an exception means; raise it again when FAILURES does not know it."""
+    faces = (error, *_system_errors(error))
+    for kind, outcome in FAILURES:
+        if any(isinstance(face, kind) for face in faces):
+            return outcome
+    raise error
+
+
+def _system_errors(error: BaseException) -> Iterator[OSError]:
+    """What aiohttp wrapped, and what the error number says: it does not keep Python's own subclasses."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        yield error.os_error
+    if isinstance(error, OSError) and error.errno is not None:
+        yield OSError(error.errno, "")
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a Retry-After header, seconds or a date; None when absent, past or beyond reason.
+
+    Source: RFC 9110 section 10.2.3.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        asked = timedelta(seconds=int(text))
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        asked = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+    return asked if timedelta() <= asked <= _LONGEST_ASKED else None
+
+
+def _asked(response: aiohttp.ClientResponse, now: datetime) -> timedelta | None:
+    if response.status not in _MAY_ASK_TO_WAIT:
+        return None
+    return retry_after(response.headers.get("retry-after"), now)
+
+
+async def _excerpt(response: aiohttp.ClientResponse) -> str:
+    """Read a little of the body; one that breaks off or never ends changes nothing (rule 1)."""
+    kept, left, content = b"", _READ_BYTES, response.content
+    try:
+        while left > 0 and not content.at_eof():
+            chunk = await content.read(left)
+            left -= len(chunk)
+            kept += chunk[: EXCERPT_BYTES - len(kept)]
+    except (aiohttp.ClientError, OSError):
+        response.close()
+    if left <= 0:
+        response.close()
+    return kept.decode(errors="replace").replace("\x00", "")

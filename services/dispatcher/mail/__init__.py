@@ -1,0 +1,1 @@
+"""Mails: what they say, their bytes, and the connections that carry them."""

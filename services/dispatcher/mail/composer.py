@@ -1,0 +1,123 @@
+"""Composes mails: once per event and language, then only what is personal is filled in.
+
+Rules:
+1. The Message-ID belongs to the delivery, so a repeated try is recognised as the same mail.
+2. One click unsubscribes, without logging in (RFC 8058); the link says nothing of who clicks.
+3. What ends up in a header or on the SMTP command line is checked before it gets there.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime, parseaddr
+from urllib.parse import quote
+from uuid import UUID
+
+from services.dispatcher.mail import wire
+from services.dispatcher.mail.prepared import Prepared, Sender, prepare
+from services.dispatcher.mail.templates import Templates
+from services.dispatcher.message import Announcement, Message
+from services.domain.event import EventType
+from services.domain.reason import explain, one_line
+from services.domain.verp import envelope_sender
+from services.runtime.clock import utc_now
+from services.runtime.settings import PREFIX, ConfigError, Settings
+
+_KEPT = 64
+_WHOLE = (EventType.PUBLISHED, EventType.UPDATED)
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_DOMAIN.pattern}")
+_LINK = re.compile(r"https?://[!#-;=?-\[\]-_a-z~]+")
+
+
+class BadAddress(ValueError):
+    """The receiver's address cannot be put on the wire; does not repeat it, for logs show this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A mail ready to be sent: its envelope and its bytes."""
+
+    envelope_sender: str
+    recipient: str = field(repr=False)
+    raw: bytes = field(repr=False)
+
+
+class Composer:
+    """Writes mails, and keeps the events it wrote last.
+
+    Raises `ConfigError` for a MAIL_FROM, BOUNCE_DOMAIN, PUBLIC_URL or TEMPLATES_DIR to be mended.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._sender = read_sender(settings)
+        self._bounce_domain = settings.bounce_domain or self._sender.domain
+        if not _DOMAIN.fullmatch(self._bounce_domain):
+            raise ConfigError(f"{PREFIX}BOUNCE_DOMAIN is not a domain")
+        self._templates = Templates(settings.templates_dir)
+        self._prepared: OrderedDict[tuple[UUID, str], Prepared] = OrderedDict()
+
+    def compose(self, message: Message) -> Composed:
+        """Write the mail of a delivery; raise `BadAddress` or `BadTemplate`.
+
+        Two calls for one delivery give the same mail, but for its Date.
+        """
+        recipient = _mailable(message.target)
+        prepared = self._prepare(message.announcement, message.language)
+        token = quote(message.unsubscribe_token, safe="")
+        personal = {
+            "subscriber": one_line(message.subscriber),
+            "reason": explain(
+                message.match, prepared.language, told_before=message.announcement.type not in _WHOLE
+            ),
+            "unsubscribe": f"{self._sender.public_url}/u/{token}",
+        }
+        head = self._personal_head(message, personal["unsubscribe"])
+        sender = envelope_sender(message.delivery_id.hex, self._bounce_domain)
+        return Composed(sender, recipient, head + prepared.head + prepared.filled(personal))
+
+    def _personal_head(self, message: Message, unsubscribe: str) -> bytes:
+        return b"".join(
+            (
+                wire.header("Date", format_datetime(self._clock())),
+                wire.header("Message-ID", f"<{message.delivery_id.hex}@{self._sender.domain}>"),
+                wire.header("To", message.target),
+                wire.header("List-Unsubscribe", f"<{unsubscribe}>"),
+            )
+        )
+
+    def _prepare(self, announcement: Announcement, wanted: str) -> Prepared:
+        language = self._templates.language(wanted)
+        key = (announcement.id, language)
+        if key not in self._prepared:
+            self._prepared[key] = prepare(
+                announcement, language, templates=self._templates, sender=self._sender
+            )
+        self._prepared.move_to_end(key)
+        while len(self._prepared) > _KEPT:
+            self._prepared.popitem(last=False)
+        return self._prepared[key]
+
+
+def read_sender(settings: Settings) -> Sender:
+    """Read MAIL_FROM and PUBLIC_URL; raise `ConfigError` when they cannot stand in a mail."""
+    name, address = parseaddr(settings.mail_from)
+    if one_line(settings.mail_from) != settings.mail_from.strip() or not _ADDRESS.fullmatch(address):
+        raise ConfigError(f"{PREFIX}MAIL_FROM must be like `Omroeper <omroeper@opdrachten.example>`")
+    public_url = settings.public_url.rstrip("/")
+    if not _LINK.fullmatch(public_url) or len(public_url) > 500:
+        raise ConfigError(f"{PREFIX}PUBLIC_URL is not a link that fits in a mail")
+    return Sender(name, address, public_url)
+
+
+def _mailable(address: str) -> str:
+    """Let an address through that needs no quoting anywhere (RFC 5321 `Dot-string@Domain`)."""
+    local = address.partition("@")[0]
+    if len(address) > 254 or len(local) > 64 or "=?" in local or not _ADDRESS.fullmatch(address):
+        raise BadAddress("an address that cannot be mailed")
+    return address

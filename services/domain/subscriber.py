@@ -1,0 +1,262 @@
+"""Who hears of it: subscribers, and the subscriptions by which they do.
+
+Rules:
+1. A field that we do not know is refused by name, so that a typing error never goes unnoticed.
+2. A target is kept as it will be used: a mail domain in lower case, a URL in its one ASCII form.
+3. What we cannot do yet is refused with a sentence; it is never accepted and left undone.
+4. Addresses and secrets stay out of repr.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from services.domain.egress import Networks, check_target, host_of
+from services.domain.matching import Filter, parse_filter
+from services.domain.opportunity import Email, Name, Nuts
+from services.domain.problems import Invalid, from_pydantic
+from services.domain.signing import SYMMETRIC, check_secret
+
+Kind = Literal["incubator", "accelerator", "network", "other"]
+ChannelName = Literal["email", "webhook"]
+Algorithm = Literal["v1", "v1a"]
+
+DEFAULT_LANGUAGE = "nl"
+_SLUG = re.compile(r"[a-z0-9](-?[a-z0-9]){0,62}")
+_LANGUAGE = re.compile(r"[a-z]{2}")
+
+
+def is_slug(text: str) -> bool:
+    """Tell whether a text may name a subscriber.
+
+    >>> is_slug("start-it-kbc"), is_slug("Start it!"), is_slug("a--b")
+    (True, False, False)
+    """
+    return _SLUG.fullmatch(text) is not None
+
+
+def _slug(text: str) -> str:
+    if not is_slug(text):
+        raise ValueError("must be lower-case letters, digits and single hyphens between them: start-it-kbc")
+    return text
+
+
+def _language(text: str) -> str:
+    code = text.strip().lower()
+    if not _LANGUAGE.fullmatch(code):
+        raise ValueError("must be a language code of two letters, such as nl or en")
+    return code
+
+
+def _address(text: str) -> str:
+    """Write the domain in lower case; what stands before it is its owner's to spell (RFC 5321, 2.4)."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must be an e-mail address in plain ASCII; write the domain in its xn-- form")
+    local, _, domain = text.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _empty_for_null(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Slug = Annotated[
+    str,
+    AfterValidator(_slug),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SLUG.pattern}$", "examples": ["start-it-kbc"]}),
+]
+LanguageCode = Annotated[
+    str, AfterValidator(_language), WithJsonSchema({"type": "string", "pattern": "^[a-z]{2}$"})
+]
+Address = Annotated[Email, BeforeValidator(_stripped), AfterValidator(_address)]
+_Name = Annotated[Name, BeforeValidator(_stripped), Field(max_length=200)]
+_Filter = Annotated[Filter, BeforeValidator(_empty_for_null)]
+_Target = Annotated[str, BeforeValidator(_stripped), StringConstraints(min_length=1, max_length=2_000)]
+_ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
+_EVERYTHING = parse_filter(None)
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were given, as plain JSON values; what was left out stays out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class _Patch(_Given):
+    # what is left out stays as it is, so the schema must not promise a default
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
+class SubscriberIn(_Given):
+    """An organisation that passes opportunities on; `region` is a NUTS code, `contact` a mailbox."""
+
+    slug: Slug
+    name: _Name
+    kind: Kind
+    region: Nuts | None = None
+    language: LanguageCode = DEFAULT_LANGUAGE
+    contact: Address | None = Field(None, repr=False)
+
+
+class SubscriberPatch(_Patch):
+    """What changes about a subscriber; null clears its region or contact, and the slug stays."""
+
+    name: _Name = ""
+    kind: Kind = "other"
+    region: Nuts | None = None
+    language: LanguageCode = DEFAULT_LANGUAGE
+    contact: Address | None = Field(None, repr=False)
+
+
+class SubscriptionIn(_Given):
+    """By which channel, to which target, about what; the language defaults to the subscriber's."""
+
+    channel: ChannelName
+    target: _Target = Field(repr=False)
+    filter: _Filter = _EVERYTHING
+    cadence: Literal["immediate", "daily", "weekly"] = "immediate"
+    language: LanguageCode | None = None
+    verify: bool = False
+    secret: Annotated[str, Field(max_length=200)] | None = Field(None, repr=False)
+    algorithm: Algorithm = "v1"
+
+    @field_validator("target")
+    @classmethod
+    def _reachable(cls, target: str, info: ValidationInfo) -> str:
+        return _checked_target(info.data.get("channel"), target, info)
+
+    @field_validator("cadence")
+    @classmethod
+    def _at_once(cls, cadence: str) -> str:
+        if cadence != "immediate":
+            raise ValueError("digests are not sent yet; choose immediate, or leave cadence out")
+        return cadence
+
+    @field_validator("verify")
+    @classmethod
+    def _without_asking(cls, verify: bool) -> bool:
+        if verify:
+            raise ValueError("owners are not asked to confirm yet; ask them yourself, and leave verify out")
+        return verify
+
+    @field_validator("secret")
+    @classmethod
+    def _can_sign(cls, secret: str | None) -> str | None:
+        if secret is not None:
+            if not secret.startswith(SYMMETRIC):
+                raise ValueError(f"must begin with {SYMMETRIC}; for v1a we make the key pair ourselves")
+            check_secret(secret)
+        return secret
+
+    @model_validator(mode="after")
+    def _signs_webhooks_only(self) -> Self:
+        if self.channel != "webhook" and self.model_fields_set & {"secret", "algorithm"}:
+            raise ValueError("only a webhook has a secret and an algorithm; leave them out")
+        if self.algorithm == "v1a" and self.secret is not None:
+            raise ValueError("a secret can be supplied for v1 only; for v1a we make the key pair ourselves")
+        return self
+
+
+class SubscriptionPatch(_Patch):
+    """What changes about a subscription; a null filter takes every restriction away."""
+
+    target: _Target = Field("", repr=False)
+    filter: _Filter = _EVERYTHING
+    language: LanguageCode = DEFAULT_LANGUAGE
+
+    @field_validator("target")
+    @classmethod
+    def _reachable(cls, target: str, info: ValidationInfo) -> str:
+        return _checked_target((info.context or {}).get("channel"), target, info)
+
+
+class Rotation(_Given):
+    """How long the old secrets sign along with the new one."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=168)] = 24
+
+
+def _checked_target(channel: str | None, target: str, info: ValidationInfo) -> str:
+    if channel == "email":
+        return _checked_address(target)
+    if channel == "webhook":
+        return check_target(target, (info.context or {}).get("allowed", ()))
+    return target  # the channel itself is refused already
+
+
+def _checked_address(text: str) -> str:
+    try:
+        return _ADDRESS.validate_python(text)
+    except ValidationError as error:
+        raise ValueError(from_pydantic(error).problems[0].detail) from None
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _parse(model: type[_Model], value: object, **context: Any) -> _Model:
+    if not isinstance(value, dict):
+        raise Invalid.whole("must be a JSON object")
+    try:
+        return model.model_validate(value, context=context)
+    except ValidationError as error:
+        raise from_pydantic(error) from None
+
+
+def parse_subscriber(value: object) -> SubscriberIn:
+    """Read a new subscriber; raise `Invalid` with a problem per bad field."""
+    return _parse(SubscriberIn, value)
+
+
+def parse_subscriber_patch(value: object) -> SubscriberPatch:
+    """Read changes to a subscriber; raise `Invalid` with a problem per bad field."""
+    return _parse(SubscriberPatch, value)
+
+
+def parse_subscription(value: object, allowed: Networks) -> SubscriptionIn:
+    """Read a new subscription; raise `Invalid`. Webhooks may reach public addresses and `allowed` ones."""
+    return _parse(SubscriptionIn, value, allowed=allowed)
+
+
+def parse_subscription_patch(value: object, channel: str, allowed: Networks) -> SubscriptionPatch:
+    """Read changes to a subscription by a channel, which stays; raise `Invalid`."""
+    return _parse(SubscriptionPatch, value, channel=channel, allowed=allowed)
+
+
+def parse_rotation(value: object) -> Rotation:
+    """Read how a secret is to be replaced; raise `Invalid`."""
+    return _parse(Rotation, value)
+
+
+def destination_of(channel: str, target: str) -> str:
+    """Name what shares a target's fate: a web host, or a mail domain.
+
+    >>> destination_of("email", "info@start-it.example"), destination_of("webhook", "https://a.example/x")
+    ('start-it.example', 'a.example')
+    """
+    return target.rpartition("@")[2] if channel == "email" else host_of(target)

@@ -1,0 +1,58 @@
+"""Demo receivers: incubators' endpoints that take webhooks, some of them failing at first."""
+
+import hashlib
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter, Request, Response
+
+from services.runtime.clock import utc_now
+
+PATH = "/demo/hooks/"
+_KEPT = 500
+_SHOWN_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A webhook that came in, and how it was answered."""
+
+    at: datetime
+    slug: str
+    answered: int
+    headers: dict[str, str]
+    body: str
+
+
+class Receivers:
+    """Keeps what came in lately; a receiver's name decides how often it fails first."""
+
+    def __init__(self) -> None:
+        self.received: deque[Received] = deque(maxlen=_KEPT)
+        self._tries: Counter[str] = Counter()
+
+    def answer(self, slug: str, webhook_id: str) -> int:
+        """Choose the status of an answer: every third receiver is away for one or two tries."""
+        self._tries[webhook_id] += 1
+        return 503 if self._tries[webhook_id] <= failures_first(slug) else 204
+
+    def router(self) -> APIRouter:
+        """Make the endpoints."""
+        routes = APIRouter(include_in_schema=False)
+
+        @routes.post(PATH + "{slug}")
+        async def receive(slug: str, request: Request) -> Response:
+            body = (await request.body())[:_SHOWN_BYTES].decode("utf-8", "replace")
+            headers = {k: v for k, v in request.headers.items() if k.startswith("webhook-")}
+            status = self.answer(slug, headers.get("webhook-id", ""))
+            self.received.appendleft(Received(utc_now(), slug[:80], status, headers, body))
+            return Response(status_code=status)
+
+        return routes
+
+
+def failures_first(name: str) -> int:
+    """Tell how many tries a demo receiver or mailbox refuses: 0, mostly, else 1 or 2."""
+    digit = hashlib.sha256(name.encode()).digest()[0] % 6
+    return digit if digit <= 2 else 0

@@ -1,0 +1,76 @@
+"""The ledger: for an event who was owed it and how each stands, for a delivery its attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.runtime.database import Connection
+from services.storage import queries
+
+_sql = queries.load(__file__)
+Row = asyncpg.Record
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which deliveries to list; None leaves a criterion open."""
+
+    event: UUID | None = None
+    subscriber: str | None = None
+    channel: str | None = None
+    state: str | None = None
+
+
+async def event(connection: Connection, event_id: UUID) -> Row | None:
+    """Find an event."""
+    return await connection.fetchrow(_sql.event, event_id)
+
+
+async def events_page(connection: Connection, *, before: UUID | None, limit: int) -> list[Row]:
+    """List events, newest first."""
+    return await connection.fetch(_sql.events_page, before, limit)
+
+
+async def matched(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Count the subscriptions that each event was owed to."""
+    rows = await connection.fetch(_sql.matched, event_ids)
+    return {row["event_id"]: row["matched"] for row in rows}
+
+
+async def counts(connection: Connection, event_id: UUID) -> list[Row]:
+    """Count an event's deliveries by channel and state."""
+    return await connection.fetch(_sql.counts, event_id)
+
+
+async def deliveries_page(
+    connection: Connection, which: Which, *, cursor: UUID | None, limit: int, oldest_first: bool = False
+) -> list[Row]:
+    """List deliveries, a page at a time; the next page begins after the last id."""
+    return await connection.fetch(
+        _sql.deliveries_page,
+        which.event,
+        which.subscriber,
+        which.channel,
+        which.state,
+        cursor,
+        oldest_first,
+        limit,
+    )
+
+
+async def delivery(connection: Connection, delivery_id: UUID) -> Row | None:
+    """Find a delivery."""
+    return await connection.fetchrow(_sql.delivery, delivery_id)
+
+
+async def attempts(connection: Connection, delivery_id: UUID) -> list[Row]:
+    """List a delivery's attempts, first to last."""
+    return await connection.fetch(_sql.attempts, delivery_id)
+
+
+def next_cursor(rows: Sequence[Any], limit: int) -> str | None:
+    """Tell where the next page begins; None when this was the last."""
+    return str(rows[-1]["id"]) if len(rows) == limit else None

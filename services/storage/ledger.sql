@@ -1,0 +1,48 @@
+-- name: event
+-- $1 event id
+SELECT id, source, ce_id, type, subject, version, time, accepted_at, planned_at, deadline, data
+FROM events WHERE id = $1
+
+-- name: events_page
+-- Newest first.
+-- $1 before id (null: from the newest), $2 limit
+SELECT id, source, ce_id, type, subject, version, accepted_at, planned_at, deadline, data -> 'title' AS title
+FROM events WHERE $1::uuid IS NULL OR id < $1
+ORDER BY id DESC LIMIT $2
+
+-- name: matched
+-- How many subscriptions each event was owed to.
+-- $1 event ids
+SELECT event_id, count(*) FILTER (WHERE replay = 0) AS matched FROM deliveries
+WHERE event_id = ANY ($1::uuid[]) GROUP BY event_id
+
+-- name: counts
+-- $1 event id
+SELECT channel, state::text, count(*), count(*) FILTER (WHERE replay = 0) AS matched FROM deliveries
+WHERE event_id = $1 GROUP BY channel, state ORDER BY channel, state
+
+-- name: deliveries_page
+-- Newest first, or oldest first within one event's ledger.
+-- $1 event id, $2 subscriber slug, $3 channel, $4 state, $5 cursor, $6 oldest first, $7 limit; null: any
+SELECT d.id, d.event_id, r.slug AS subscriber, d.subscription_id, d.channel, d.state::text, d.attempts,
+  d.next_attempt_at, d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at,
+  (SELECT min(started_at) FROM attempts a WHERE a.delivery_id = d.id) AS first_attempt_at
+FROM deliveries d JOIN subscribers r ON r.id = d.subscriber_id
+WHERE ($1::uuid IS NULL OR d.event_id = $1)
+  AND ($2::text IS NULL OR r.slug = $2)
+  AND ($3::text IS NULL OR d.channel = $3)
+  AND ($4::text IS NULL OR d.state = $4::text::delivery_state)
+  AND ($5::uuid IS NULL OR CASE WHEN $6 THEN d.id > $5 ELSE d.id < $5 END)
+ORDER BY CASE WHEN $6 THEN d.id END, d.id DESC LIMIT $7
+
+-- name: delivery
+-- $1 delivery id
+SELECT d.id, d.event_id, r.slug AS subscriber, d.subscription_id, d.channel, d.state::text, d.attempts,
+  d.next_attempt_at, d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at, d.expires_at
+FROM deliveries d JOIN subscribers r ON r.id = d.subscriber_id
+WHERE d.id = $1
+
+-- name: attempts
+-- $1 delivery id
+SELECT number, started_at, duration_ms, outcome, code, error, excerpt, next_attempt_at, late FROM attempts
+WHERE delivery_id = $1 ORDER BY id

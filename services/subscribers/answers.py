@@ -1,0 +1,109 @@
+"""What the registry answers: the records as others see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+#: The problems that a route documents, by status.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "No API key, or not one we know"},
+    403: {"description": "A key that may not do this"},
+    404: {"description": "There is nothing by this name"},
+    409: {"description": "It stands in the way of what is there"},
+    413: {"description": "The body is too large"},
+    422: {"description": "Something is wrong with it; `errors` points at each field"},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document these problems, and those that any call with a key can meet."""
+    return {status: PROBLEMS[status] for status in (401, 403, *statuses)}
+
+
+class Subscriber(BaseModel):
+    """An organisation that is told."""
+
+    id: UUID
+    slug: str
+    name: str
+    kind: str
+    region: str | None
+    language: str
+    contact: str | None
+    created_at: datetime
+
+
+class ListedSubscriber(Subscriber):
+    """A subscriber in a list; `subscription_count` leaves out what has ended."""
+
+    subscription_count: int
+
+
+class Subscription(BaseModel):
+    """A way by which a subscriber is told; `subscriber` is a slug."""
+
+    id: UUID
+    subscriber: str
+    channel: str
+    target: str
+    destination: str = Field(description="What shares its fate: a web host, or a mail domain")
+    filter: dict[str, Any]
+    cadence: str
+    language: str
+    status: str = Field(description="pending, active, paused, disabled or ended")
+    status_reason: str | None
+    algorithm: str | None = Field(description="How its webhooks are signed: v1 or v1a; null for others")
+    created_at: datetime
+    ended_at: datetime | None
+    ended_reason: str | None
+
+
+class NewSubscription(Subscription):
+    """A subscription just made."""
+
+    secret: str | None = Field(
+        description="For a webhook, this once: the secret to check `v1` signatures with (`whsec_…`), or "
+        "the public key to check `v1a` ones with (`whpk_…`)"
+    )
+
+
+class SubscriberInFull(Subscriber):
+    """A subscriber with its subscriptions, the ended ones too."""
+
+    subscriptions: list[Subscription]
+
+
+class SubscriberPage(BaseModel):
+    """A page of subscribers; `next` is the cursor of the page after it, null at the end."""
+
+    items: list[ListedSubscriber]
+    next: str | None
+
+
+class SubscriptionList(BaseModel):
+    """A subscriber's subscriptions, oldest first, the ended ones too."""
+
+    items: list[Subscription]
+    next: None = None
+
+
+class Rotated(BaseModel):
+    """The new secret, this once; the ones before it sign along for `overlap_hours`."""
+
+    id: UUID
+    algorithm: str
+    secret: str
+    overlap_hours: int
+
+
+def subscription(row: Any) -> Subscription:
+    """Write a subscription down."""
+    return Subscription(**dict(row))
+
+
+def in_full(row: Any, subscriptions: Sequence[Any]) -> SubscriberInFull:
+    """Write a subscriber down, with its subscriptions."""
+    return SubscriberInFull(**dict(row), subscriptions=[subscription(item) for item in subscriptions])

@@ -1,0 +1,121 @@
+"""`/u/{token}`: one click stops it, whether a person clicks or a mail program does.
+
+Rules:
+1. Only POST unsubscribes: link scanners GET everything.
+2. Whoever has the token may stop the mails, and do nothing else: no cookie, no login, no redirect.
+3. Unsubscribing twice is fine; an ended subscription shows that it has ended.
+
+Source: RFC 8058 (one-click), RFC 2369 section 3.2.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import FormData
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+
+from services.runtime.database import Connection, Pool
+from services.runtime.settings import Settings
+from services.runtime.vault import token_hash
+from services.runtime.web.body import read_body
+from services.runtime.web.problems import Refused
+from services.storage import subscriptions
+from services.subscribers.pages import Render, renderer
+from services.subscribers.transaction import transact
+
+#: A confirmation is a few dozen bytes; multipart adds its boundaries.
+_BODY_BYTES = 8_192
+_PARSERS: dict[str, type[FormParser | MultiPartParser]] = {
+    "application/x-www-form-urlencoded": FormParser,
+    "multipart/form-data": MultiPartParser,
+}
+_CONFIRMATIONS = (("List-Unsubscribe", "One-Click"), ("confirm", "1"))
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media_type: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"List-Unsubscribe": {"type": "string", "enum": ["One-Click"]}},
+                }
+            }
+            for media_type in _PARSERS
+        },
+    }
+}
+_Token = Annotated[str, Path(description="The token in the link of a message")]
+
+
+def router(pool: Pool, settings: Settings) -> APIRouter:
+    """Make the routes by which owners stop their subscriptions."""
+    routes = APIRouter(tags=["unsubscribe"], default_response_class=HTMLResponse)
+    render = renderer(settings.templates_dir)
+
+    @routes.head("/u/{token}", include_in_schema=False)
+    @routes.get("/u/{token}", responses={404: {"description": "An unknown link"}})
+    async def ask(token: _Token, request: Request) -> HTMLResponse:
+        """Ask for confirmation; changes nothing."""
+        async with pool.acquire() as connection:
+            row = await subscriptions.by_token(connection, token_hash(token))
+        return _page(render, "unsubscribe", request, row)
+
+    @routes.post(
+        "/u/{token}",
+        openapi_extra=_BODY,
+        responses={
+            400: {"description": "No confirmation; nothing changed"},
+            404: {"description": "An unknown link"},
+        },
+    )
+    async def unsubscribe(token: _Token, request: Request) -> HTMLResponse:
+        """End the subscription at once, and cancel what it is owed (RFC 8058). Idempotent."""
+        if not _confirmed(await _form(request)):
+            return render("unconfirmed", 400, _accepted_language(request))
+        row = await transact(pool, lambda connection: _end(connection, token_hash(token)))
+        return _page(render, "unsubscribed", request, row)
+
+    return routes
+
+
+async def _end(connection: Connection, digest: bytes) -> subscriptions.Row | None:
+    row = await subscriptions.by_token(connection, digest)
+    if row is not None:
+        await subscriptions.end(connection, row["id"], "unsubscribed")
+    return row
+
+
+def _page(render: Render, name: str, request: Request, row: subscriptions.Row | None) -> HTMLResponse:
+    if row is None:
+        return render("unknown", 404, _accepted_language(request))
+    page = "unsubscribed" if row["status"] == "ended" else name
+    shown = {key: row[key] for key in ("subscriber", "channel", "destination")}
+    return render(page, 200, row["language"], **shown)
+
+
+def _accepted_language(request: Request) -> str:
+    return request.headers.get("accept-language", "")
+
+
+def _confirmed(form: FormData) -> bool:
+    return any(form.get(name) == value for name, value in _CONFIRMATIONS)
+
+
+async def _form(request: Request) -> FormData:
+    """Read a form; what is too large or not a form is an empty one."""
+    parser = _PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    if parser is None:
+        return FormData()
+    try:
+        body = await read_body(request, _BODY_BYTES)
+        return await parser(request.headers, _once(body)).parse()
+    except (Refused, MultiPartException):
+        return FormData()
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    """Stream a body as the parsers expect it: an empty piece ends it."""
+    yield body
+    yield b""

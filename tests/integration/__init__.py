@@ -1,0 +1,1 @@
+"""Our parts with the real world: PostgreSQL, Kafka, SMTP and HTTP servers."""

@@ -1,0 +1,1 @@
+"""The rules, tried without any I/O."""
