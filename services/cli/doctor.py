@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 from aiokafka.errors import KafkaError
@@ -43,7 +44,7 @@ async def _examine(data: str | None) -> list[Finding]:
         ("database", lambda: _database(data)),
         ("kafka", lambda: _kafka(settings, running.kafka_bootstrap_servers if running else "")),
         ("mail", lambda: _mail(settings)),
-        ("keys", lambda: _keys(settings, kept=running is not None)),
+        ("keys", lambda: _keys(settings, kept=(Path(settings.data_dir) / "secret_key").exists())),
         ("links", lambda: _links(settings)),
     ]
     return [await _one(what, check) for what, check in checks]

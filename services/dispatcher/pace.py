@@ -2,13 +2,15 @@
 
 Rules:
 1. A destination begins with a window of a few deliveries in flight.
-2. Every success widens its window by one, up to a cap; a failure shrinks it to one.
-3. So a receiver that never answers holds few slots, and the others do not notice it.
+2. Every success widens its window by one, up to a cap; a failure halves it, down to a few.
+3. So receivers that never answer hold few slots, and the others do not notice them, not even those
+   that share their host.
 """
 
 from collections import Counter, OrderedDict
 
-FIRST_WINDOW = 4
+FIRST_WINDOW = 8
+SMALLEST_WINDOW = 4
 _REMEMBERED = 1_000
 
 
@@ -31,7 +33,8 @@ class Pace:
         if not self._in_flight[destination]:
             del self._in_flight[destination]
         window = self._windows.pop(destination, self.first_window)
-        self._windows[destination] = min(window + 1, self._cap) if answered_well else 1
+        smaller = max(window // 2, min(SMALLEST_WINDOW, self._cap))
+        self._windows[destination] = min(window + 1, self._cap) if answered_well else smaller
         if len(self._windows) > _REMEMBERED:
             self._windows.popitem(last=False)
 

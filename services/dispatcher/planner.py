@@ -10,12 +10,12 @@ Rules (docs/decisions/0003-kafka-consumption.md):
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -31,14 +31,32 @@ from services.runtime.waiting import until
 log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200
 _BATCH_TIMEOUT_MS = 10  # an empty poll waits this long twice, and a new event with it
+_FETCH_WAIT_MS = 50  # Kafka answers as soon as there is something; librdkafka's broker only after this
 _LONGEST_BACKOFF = 10.0
 
 
-async def run_planner(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
+class Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Tells when partitions are assigned to this planner, and from then on it plans."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Note that there is something to read."""
+        if assigned:
+            self.event.set()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Go on: what is not committed is read by whoever gets it."""
+
+
+async def run_planner(
+    pool: Pool, settings: Settings, stop: asyncio.Event, assigned: Assigned | None = None
+) -> None:
     """Plan events until `stop`; a broker that is away is waited for."""
     backoff = 0.5
     while not stop.is_set():
-        broker = make_broker(pool, settings)
+        broker = make_broker(pool, settings, assigned or Assigned())
         try:
             await ensure_topics(settings)
             await broker.start()
@@ -54,7 +72,7 @@ async def run_planner(pool: Pool, settings: Settings, stop: asyncio.Event) -> No
                 await broker.stop()
 
 
-def make_broker(pool: Pool, settings: Settings) -> KafkaBroker:
+def make_broker(pool: Pool, settings: Settings, assigned: Assigned) -> KafkaBroker:
     """Make the FastStream broker with its one consumer."""
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),
@@ -67,9 +85,11 @@ def make_broker(pool: Pool, settings: Settings) -> KafkaBroker:
     subscriber = broker.subscriber(
         Topic(settings.events_topic, declare=False),
         group_id=settings.consumer_group,
+        listener=assigned,
         batch=True,
         max_records=_BATCH_RECORDS,
         batch_timeout_ms=_BATCH_TIMEOUT_MS,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
         auto_offset_reset="earliest",  # a new group must not lose what came before it
         ack_policy=AckPolicy.MANUAL,
         parser=_parse,

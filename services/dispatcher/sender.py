@@ -132,6 +132,7 @@ class Sender:
         claim = self._tasks.pop(task)
         self._retries -= claim.attempt > 1
         self._freed.set()
+        self._news.set()  # its destination may take another
         if not task.cancelled() and (bug := task.exception()):
             log.error("attempt left unrecorded: delivery %s", claim.id, exc_info=bug)
 
@@ -201,10 +202,13 @@ class Sender:
 
     async def _idle(self) -> None:
         """Wait for news, for a slot when there is none, or for the next retry's time."""
-        if self._free():
-            await until(self._news, await self._until_due())
-        else:
+        if not self._free():
             await self._until_freed(_POLL_SECONDS)
+        elif self._tasks:
+            await until(self._news, await self._until_due())
+            await asyncio.sleep(_GATHER_SECONDS)
+        else:
+            await until(self._news, await self._until_due())
 
     async def _until_due(self) -> float:
         async with self._pool.acquire() as connection:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from services.dispatcher import api
 from services.dispatcher.announcements import Announcements
 from services.dispatcher.notices import run_notices
-from services.dispatcher.planner import run_planner
+from services.dispatcher.planner import Assigned, run_planner
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS, ChannelSpec
 from services.dispatcher.sender import Sender
@@ -27,8 +27,10 @@ def routers(pool: Pool, guard: Guard) -> Sequence[APIRouter]:
     return [api.router(pool, guard)]
 
 
-async def run_dispatcher(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
-    """Plan, send, sweep and tell until `stop`."""
+async def run_dispatcher(
+    pool: Pool, settings: Settings, stop: asyncio.Event, assigned: Assigned | None = None
+) -> None:
+    """Plan, send, sweep and tell until `stop`; `assigned` hears when planning begins."""
     vault = Vault(settings)
     senders = [_sender(spec, pool, settings, vault) for spec in CHANNELS.values()]
 
@@ -38,7 +40,7 @@ async def run_dispatcher(pool: Pool, settings: Settings, stop: asyncio.Event) ->
 
     await run_together(
         stop,
-        run_planner(pool, settings, stop),
+        run_planner(pool, settings, stop, assigned),
         run_sweeper(pool, settings, stop),
         run_status_relay(pool, settings, stop),
         run_notices(pool, settings, stop),

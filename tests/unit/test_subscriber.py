@@ -19,7 +19,6 @@ from services.domain.subscriber import (
     parse_subscription_patch,
 )
 from services.subscribers.csv_rows import COLUMNS, MOST_ROWS, RowProblem, read_rows
-from services.subscribers.pages import spoken
 
 SUBSCRIBER = {"slug": "start-it", "name": "Start it", "kind": "accelerator"}
 MAIL = {"channel": "email", "target": "info@start-it.example"}
@@ -32,12 +31,6 @@ def pointers(parse: Any, *arguments: Any) -> list[str]:
     with pytest.raises(Invalid) as refused:
         parse(*arguments)
     return [problem.pointer for problem in refused.value.problems]
-
-
-def sentence(parse: Any, *arguments: Any) -> str:
-    with pytest.raises(Invalid) as refused:
-        parse(*arguments)
-    return refused.value.problems[0].detail
 
 
 def test_a_subscriber_needs_a_slug_a_name_and_a_kind_only() -> None:
@@ -87,7 +80,7 @@ def test_a_bad_field_of_a_subscriber_is_pointed_at(field: str, value: str) -> No
 
 @pytest.mark.parametrize("value", [None, [], "start-it", 3])
 def test_what_is_not_an_object_is_refused(value: object) -> None:
-    assert sentence(parse_subscriber, value) == "must be a JSON object"
+    assert pointers(parse_subscriber, value) == [""]
 
 
 @given(st.from_regex(r"[a-z0-9](-?[a-z0-9]){0,62}", fullmatch=True), st.sampled_from("-_ A.é/\n\x00"))
@@ -104,7 +97,7 @@ def test_a_patch_tells_null_from_left_out() -> None:
 
 
 def test_a_subscription_is_immediate_about_everything_and_in_its_subscribers_language() -> None:
-    subscription = parse_subscription({**MAIL, "filter": None}, ())
+    subscription = parse_subscription({**MAIL, "filter": None, "verify": False}, ())
     assert subscription.filter.as_json() == {}
     assert (subscription.cadence, subscription.language) == ("immediate", None)
 
@@ -118,12 +111,8 @@ def test_a_subscription_is_immediate_about_everything_and_in_its_subscribers_lan
     ],
 )
 def test_what_we_cannot_do_yet_is_refused_in_a_sentence(field: str, value: object, says: str) -> None:
-    assert says in sentence(parse_subscription, {**MAIL, field: value}, ())
-    assert pointers(parse_subscription, {**MAIL, field: value}, ()) == [f"/{field}"]
-
-
-def test_the_same_said_the_other_way_is_accepted() -> None:
-    assert parse_subscription({**MAIL, "cadence": "immediate", "verify": False}, ()).target == MAIL["target"]
+    with pytest.raises(Invalid, match=f"^/{field}: {says}"):
+        parse_subscription({**MAIL, field: value}, ())
 
 
 def test_a_mail_domain_is_kept_in_lower_case_and_the_mailbox_as_it_is() -> None:
@@ -185,10 +174,7 @@ def test_addresses_and_secrets_stay_out_of_repr() -> None:
 def test_a_new_target_is_checked_by_the_channel_it_is_for() -> None:
     assert parse_subscription_patch({"target": "a@B.Example"}, "email", ()).target == "a@b.example"
     assert pointers(parse_subscription_patch, {"target": "a@b.example"}, "webhook", ()) == ["/target"]
-    assert pointers(parse_subscription_patch, {"target": None, "channel": "email"}, "email", ()) == [
-        "/target",
-        "/channel",
-    ]
+    assert pointers(parse_subscription_patch, {"channel": "email"}, "email", ()) == ["/channel"]
 
 
 def test_an_overlap_lasts_from_nothing_to_a_week() -> None:
@@ -310,13 +296,3 @@ def test_a_file_has_a_limit() -> None:
 def test_no_text_makes_reading_fail(text: str) -> None:
     for row in read_rows(text) + read_rows(f"{HEADER}\n{text}"):
         assert row.problems or row.subscriber
-
-
-def test_a_page_speaks_dutch_unless_english_is_asked() -> None:
-    assert [spoken(asked) for asked in ("en-GB,en;q=0.9", "EN", "fr,en", "nl", "")] == [
-        "en",
-        "en",
-        "nl",
-        "nl",
-        "nl",
-    ]

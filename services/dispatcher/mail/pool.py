@@ -143,10 +143,11 @@ class Pool:
         await asyncio.gather(*(_quit(line) for line in idle))
 
     async def _kept(self) -> _Line | None:
-        """Take the connection used last; those that are too old are closed."""
+        """Take the connection used last; those too old or used up are closed."""
         while self._idle:
             line = self._idle.pop()
-            if line.is_connected and time.monotonic() - line.idle_since < self._idle_seconds:
+            fresh = time.monotonic() - line.idle_since < self._idle_seconds
+            if line.is_connected and fresh and line.mails < self._most:
                 return line
             await _quit(line)
         return None
@@ -184,16 +185,14 @@ class Pool:
             in_step = error.code >= 400
             raise
         finally:
-            line.mails += 1
-            await self._put_back(line, in_step)
+            self._put_back(line, in_step)
 
-    async def _put_back(self, line: _Line, in_step: bool) -> None:
-        if not in_step:
+    def _put_back(self, line: _Line, in_step: bool) -> None:
+        """Keep or close a connection, without waiting: the mail's outcome is known and must get home."""
+        if not in_step or self._closed:
             line.close()
-        elif self._closed or line.mails >= self._most:
-            await _quit(line)
         elif line.is_connected:
-            line.idle_since = time.monotonic()
+            line.mails, line.idle_since = line.mails + 1, time.monotonic()
             self._idle.append(line)
 
 
