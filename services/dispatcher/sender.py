@@ -156,7 +156,7 @@ class Sender:
             outcome=type(outcome).__name__.lower(),
             code=outcome.code,
             error=None if isinstance(outcome, Sent) else outcome.error,
-            excerpt=outcome.excerpt.encode()[:EXCERPT_BYTES].decode(errors="ignore").replace("\x00", ""),
+            excerpt=_storable(outcome.excerpt),
             gone=isinstance(outcome, Permanent) and outcome.gone,
         )
         self._recorder.put(result)
@@ -238,3 +238,9 @@ class Sender:
         await asyncio.gather(*helpers, return_exceptions=True)
         await self._recorder.drain(2.0)
         await self._channel.close()
+
+
+def _storable(excerpt: str) -> str:
+    """Cut an answer to what is kept of it, as text that Postgres holds."""
+    raw = excerpt.encode("utf-8", "replace")[:EXCERPT_BYTES]
+    return raw.decode("utf-8", "ignore").replace("\x00", "")

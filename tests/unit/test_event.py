@@ -1,6 +1,7 @@
 """The event: its identity, its content, and that it comes through the wire as it went in."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.cloudevents import from_http_binary, from_kafka, to_kafka
-from services.domain.event import Event, EventType, bare_event, canonical_json, parse_cloudevent
+from services.domain.event import EventType, bare_event, canonical_json, parse_cloudevent
 from services.domain.problems import Invalid
 from tests.rig.samples import SOURCE, cloudevent, opportunities, opportunity
 
 attributes = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=500)
-times = st.none() | st.datetimes(timezones=st.just(UTC)).map(lambda time: time.isoformat())
+times = st.none() | st.integers(0, 2**32).map(lambda second: datetime.fromtimestamp(second, UTC).isoformat())
 traceparents = st.none() | st.from_regex(
     r"\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z", fullmatch=True
 )
@@ -91,10 +92,9 @@ def test_other_content_has_another_hash(one: dict[str, Any], two: dict[str, Any]
 
 @given(anything, st.sampled_from(["", *cloudevent()]))
 def test_whatever_comes_in_is_an_event_or_a_list_of_problems(value: Any, name: str) -> None:
-    try:
-        parse_cloudevent(cloudevent() | {name: value} if name else value)
-    except Invalid as invalid:
-        assert invalid.problems
+    event = cloudevent()
+    with suppress(Invalid):
+        assert parse_cloudevent(event | {name: value} if name else value).subject == event["data"]["id"]
 
 
 @pytest.mark.parametrize(
@@ -152,15 +152,20 @@ def test_a_bare_opportunity_is_published_under_its_id_and_version(data: dict[str
     assert event.deadline == datetime.fromisoformat(data["deadline"])
 
 
-def test_a_bare_opportunity_comes_through_kafka_whatever_its_amount_and_tags() -> None:
-    def through_kafka(**changes: Any) -> None:
-        try:
-            event: Event = bare_event(opportunity(**changes), source=SOURCE)
-        except Invalid:
-            return  # refused at the door, so nothing is lost
-        _, value, headers = to_kafka(event)
-        assert from_kafka(headers, value).content_hash == event.content_hash
-
-    for amount in ("0.1", 0.1, 1e14, "99999999999999.9999", "999999999999999.9999", "1E+3", "-0"):
-        through_kafka(estimated_value={"amount": amount})
-    through_kafka(themes=["İ" * 100])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"estimated_value": {"amount": amount}} for amount in ("0.1", 0.1, 1e14, "1E+3", "-0")),
+        {"estimated_value": {"amount": "99999999999999.9999"}},
+        {"estimated_value": {"amount": "999999999999999.9999"}},
+        {"themes": ["İ" * 100]},
+        {"title": {"nl": "kade", "en": "  "}},
+    ],
+)
+def test_what_is_accepted_at_the_door_is_the_same_event_after_kafka(changes: dict[str, Any]) -> None:
+    try:
+        event = bare_event(opportunity(**changes), source=SOURCE)
+    except Invalid:
+        return  # refused at the door, so nothing is lost
+    _, value, headers = to_kafka(event)
+    assert from_kafka(headers, value).content_hash == event.content_hash

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.event import EventType, bare_event
-from services.domain.matching import Filter, facts, fold, parse_filter
+from services.domain.matching import facts, fold, parse_filter
 from services.domain.problems import Invalid
 from tests.rig.samples import SOURCE, filters, opportunities, opportunity
 
@@ -27,8 +27,8 @@ def test_a_filter_reads_as_it_is_written(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_no_filter_is_the_empty_one(nothing: object) -> None:
-    assert parse_filter(nothing) == Filter()
-    assert Filter().as_json() == {}
+    assert parse_filter(nothing).as_json() == {}
+    assert parse_filter(nothing).words == ()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_other_spellings_mean_the_same(value: dict[str, Any], plain: dict[str, A
     [
         ({"colour": "red"}, "/colour"),
         ({"types": ["deleted"]}, "/types/0"),
-        ({"regions": ["BE2", "Gent"]}, "/regions/1"),
+        ({"regions": ["BE2", "Antwerpen"]}, "/regions/1"),
         ({"cpv": ["7"]}, "/cpv/0"),
         ({"cpv": ["7x"]}, "/cpv/0"),
         ({"cpv": ["123456789"]}, "/cpv/0"),

@@ -1,9 +1,10 @@
 """The opportunity: what is refused says where, what is unknown is kept, what is kept stays as it is."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.domain.opportunity import Opportunity, parse_opportunity, text_in
@@ -46,17 +47,10 @@ def test_an_amount_that_was_accepted_stays_what_it_is(amount: str) -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=100), max_size=3))
+@example(["İ" * 100])  # longer in lower case
 def test_a_tag_that_was_accepted_is_accepted_again_unchanged(themes: list[str]) -> None:
     try:
         stored = parse_opportunity(opportunity(themes=themes)).as_json()
-    except Invalid:
-        return
-    assert parse_opportunity(stored).as_json() == stored
-
-
-def test_a_tag_that_grows_in_lower_case_is_accepted_again_or_never() -> None:
-    try:
-        stored = parse_opportunity(opportunity(themes=["İ" * 100])).as_json()
     except Invalid:
         return
     assert parse_opportunity(stored).as_json() == stored
@@ -73,10 +67,8 @@ def test_what_is_unknown_is_kept_at_every_level(extra: dict[str, Any], inner: di
 @given(json_values)
 def test_whatever_comes_in_is_an_opportunity_or_a_list_of_problems(value: Any) -> None:
     data = value if isinstance(value, dict) else opportunity(documents=value, summary=value, cpv=value)
-    try:
-        parse_opportunity(data)
-    except Invalid as invalid:
-        assert invalid.problems
+    with suppress(Invalid):
+        assert parse_opportunity(data).as_json()["id"] == data["id"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +98,7 @@ def test_whatever_comes_in_is_an_opportunity_or_a_list_of_problems(value: Any) -
         ({"estimated_value": {"amount": 1, "currency": "euro"}}, "/estimated_value/currency"),
         ({"cpv": ["72000000", "7200"]}, "/cpv/1"),
         ({"cpv": ["72000000"] * 101}, "/cpv"),
-        ({"regions": ["Gent"]}, "/regions/0"),
+        ({"regions": ["Antwerpen"]}, "/regions/0"),
         ({"themes": ["x" * 101]}, "/themes/0"),
         ({"audience": ["x"] * 11}, "/audience"),
         ({"url": "http://stad.example/"}, "/url"),
