@@ -22,11 +22,13 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_serializer,
+    field_validator,
     model_validator,
 )
 
 from services.domain.event import Event, EventType
-from services.domain.opportunity import Amount, Currency, Tag, text_in
+from services.domain.opportunity import Amount, Currency, Tag, as_number, text_in
 from services.domain.problems import from_pydantic
 
 
@@ -74,6 +76,10 @@ class _ValueRange(BaseModel):
             raise ValueError("min must not be above max")
         return self
 
+    @field_serializer("min", "max", when_used="json")
+    def _as_number(self, amount: Decimal | None) -> int | float | None:
+        return None if amount is None else as_number(amount)
+
 
 class Filter(BaseModel):
     """What a subscription wants to hear of; empty means everything that is pushed."""
@@ -100,6 +106,12 @@ class Filter(BaseModel):
     text: Annotated[str, StringConstraints(max_length=200)] = Field(
         "", validation_alias=_names("text", "q", "keywords")
     )
+
+    @field_validator("value")
+    @classmethod
+    def _limits_something(cls, value: _ValueRange | None) -> _ValueRange | None:
+        """Take a range without limits for none at all."""
+        return None if value is None or (value.min is None and value.max is None) else value
 
     def as_json(self) -> dict[str, Any]:
         """Write it as plain JSON, without what it leaves open."""

@@ -147,6 +147,11 @@ OpportunityId = Annotated[
 ]
 
 
+def as_number(amount: Decimal) -> int | float:
+    """Write an amount as JSON has it."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -168,7 +173,7 @@ class Money(_Part):
 
     @field_serializer("amount", when_used="json")
     def _as_number(self, amount: Decimal) -> int | float:
-        return int(amount) if amount == amount.to_integral_value() else float(amount)
+        return as_number(amount)
 
 
 class Contact(_Part):

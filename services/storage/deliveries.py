@@ -125,7 +125,12 @@ async def expire(connection: Connection, limit: int = 1000) -> int:
 
 
 async def stop_owed(connection: Connection, subscription_id: UUID, state: State, reason: str) -> int:
-    """End what a subscription is still owed, as `cancelled` or `suppressed`; return how many."""
+    """End what a subscription is still owed, as `cancelled` or `suppressed`; return how many.
+
+    What is being sent at this moment may still arrive; it is cancelled rather than tried again.
+    Runs in the caller's transaction.
+    """
+    await connection.fetch(_sql.lock_owed, subscription_id)
     count: int = await connection.fetchval(_sql.stop_owed, subscription_id, str(state), reason)
     return count
 

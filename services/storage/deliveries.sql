@@ -142,8 +142,14 @@ UPDATE deliveries d SET state = 'expired', reason = 'deadline', next_attempt_at 
 FROM late WHERE d.id = late.id
 RETURNING d.id
 
+-- name: lock_owed
+-- Keep what a subscription is owed from being claimed or settled meanwhile.
+-- $1 subscription id
+SELECT id FROM deliveries
+WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending', 'unknown') ORDER BY id FOR UPDATE
+
 -- name: stop_owed
--- End what a subscription is still owed; what is being sent now is ended unless it arrives.
+-- End what a subscription is still owed; what is being sent now may arrive, and is not tried again.
 -- $1 subscription id, $2 state, $3 reason
 WITH stopped AS (
   UPDATE deliveries SET state = $2::text::delivery_state, reason = $3, next_attempt_at = NULL, settled_at = now()
@@ -151,8 +157,7 @@ WITH stopped AS (
   RETURNING id
 ),
 warned AS (
-  UPDATE deliveries SET cancel_reason = $3
-  WHERE subscription_id = $1 AND state = 'sending' AND $2::text = 'cancelled'
+  UPDATE deliveries SET cancel_reason = $3 WHERE subscription_id = $1 AND state = 'sending'
 )
 SELECT count(*) FROM stopped
 

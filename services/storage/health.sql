@@ -20,10 +20,13 @@ ON CONFLICT (subscription_id) DO UPDATE SET
   failures = $2, failing_since = $3, openings = $4, open_until = $5
 
 -- name: disable
+-- The strongest lock: it waits for planners that owe something to this subscription.
 -- $1 subscription id, $2 reason
-UPDATE subscriptions SET status = 'disabled', status_reason = $2
-WHERE id = $1 AND status IN ('active', 'paused')
-RETURNING id
+WITH held AS (
+  SELECT id FROM subscriptions WHERE id = $1 AND status IN ('active', 'paused') FOR UPDATE
+)
+UPDATE subscriptions s SET status = 'disabled', status_reason = $2 FROM held WHERE s.id = held.id
+RETURNING s.id
 
 -- name: forget
 -- $1 subscription id

@@ -23,6 +23,7 @@ async def plan(connection: Connection, event_ids: Sequence[UUID]) -> int:
             await connection.execute(_sql.cancel_withdrawn, row["subject"], row["version"])
         status = await connection.execute(_sql.plan, row["id"], _PUSHED)
         owed += int(status.rsplit(" ", 1)[1])
+        await connection.execute(_sql.stop_late, row["id"])
     if rows:
         await connection.execute(_sql.mark_planned, [row["id"] for row in rows])
         await connection.execute(_sql.wake_senders)

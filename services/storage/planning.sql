@@ -64,6 +64,17 @@ SELECT event_id, id, subscriber_id, channel, destination, match, state, reason,
 FROM judged
 ON CONFLICT (event_id, subscription_id, replay) DO NOTHING
 
+-- name: stop_late
+-- A subscription may have ended, been paused or disabled while its delivery was planned. From now on it
+-- cannot until this is committed: the new rows hold it by their foreign key.
+-- $1 event id
+UPDATE deliveries d SET
+  state = CASE WHEN s.status = 'ended' THEN 'cancelled' ELSE 'suppressed' END::delivery_state,
+  reason = CASE s.status WHEN 'ended' THEN s.ended_reason WHEN 'paused' THEN 'paused' ELSE s.status_reason END,
+  settled_at = clock_timestamp()
+FROM subscriptions s
+WHERE d.event_id = $1 AND d.state = 'pending' AND s.id = d.subscription_id AND s.status <> 'active'
+
 -- name: lock_unplanned
 -- Take the events that are still to be planned, so that two planners do not both do it.
 -- $1 event ids

@@ -47,6 +47,7 @@ async def replay(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[U
 
     Two operators at once make one replay, not two: the number is unique.
     """
+    await connection.fetch(_sql.hold, delivery_ids)
     rows = await connection.fetch(_sql.replay, delivery_ids)
     await connection.execute(_sql.wake_senders)
     return {row["replay_of"]: row["id"] for row in rows}

@@ -28,6 +28,12 @@ WHERE ($1::uuid IS NULL OR d.id = $1)
                     AND newer.subscription_id = d.subscription_id AND newer.replay > d.replay)
 ORDER BY d.id LIMIT $8
 
+-- name: hold
+-- Keep the subscriptions of these deliveries from ending until this is committed.
+-- $1 delivery ids
+SELECT s.id FROM subscriptions s WHERE s.id IN (SELECT subscription_id FROM deliveries WHERE id = ANY ($1::uuid[]))
+ORDER BY s.id FOR SHARE
+
 -- name: replay
 -- Owe final deliveries once more, as new ones that point back.
 -- $1 delivery ids
@@ -36,7 +42,7 @@ INSERT INTO deliveries (event_id, subscription_id, subscriber_id, channel, desti
 SELECT d.event_id, d.subscription_id, d.subscriber_id, d.channel, s.destination, d.match, d.replay + 1, d.id,
   clock_timestamp() + row_number() OVER (ORDER BY d.id) * interval '1 millisecond', d.expires_at
 FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id
-WHERE d.id = ANY ($1::uuid[])
+WHERE d.id = ANY ($1::uuid[]) AND s.status = 'active'
   AND d.state IN ('sent', 'failed', 'suppressed', 'expired', 'cancelled')
 ON CONFLICT (event_id, subscription_id, replay) DO NOTHING
 RETURNING id, replay_of

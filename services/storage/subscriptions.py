@@ -86,7 +86,6 @@ async def end(connection: Connection, subscription_id: UUID, reason: str) -> boo
         return False
     if row["status"] != "ended":
         await connection.execute(_sql.end, subscription_id, reason)
-        await connection.fetch(_sql.lock_owed, subscription_id)
         await deliveries.stop_owed(connection, subscription_id, State.CANCELLED, reason)
     return True
 
@@ -97,9 +96,7 @@ async def pause(connection: Connection, subscription_id: UUID) -> None:
     What is being sent at this moment may still arrive; it is cancelled rather than tried again.
     """
     await connection.execute(_sql.set_status, subscription_id, "paused")
-    await connection.fetch(_sql.lock_owed, subscription_id)
     await deliveries.stop_owed(connection, subscription_id, State.SUPPRESSED, "paused")
-    await deliveries.stop_owed(connection, subscription_id, State.CANCELLED, "paused")
 
 
 async def resume(connection: Connection, subscription_id: UUID) -> None:

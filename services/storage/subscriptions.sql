@@ -44,13 +44,6 @@ WHERE s.unsubscribe_hash = $1
 -- $1 id
 SELECT id, channel, status::text FROM subscriptions WHERE id = $1 FOR UPDATE
 
--- name: lock_owed
--- Hold still what a subscription is owed, so that none of it changes state while it is ended.
--- $1 id
-SELECT id FROM deliveries
-WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending', 'unknown')
-ORDER BY id FOR UPDATE
-
 -- name: end
 -- $1 id, $2 reason
 UPDATE subscriptions SET status = 'ended', ended_at = clock_timestamp(), ended_reason = $2 WHERE id = $1

@@ -477,7 +477,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("selector", "key"), KEYS)
+@pytest.mark.parametrize(("selector", "key"), KEYS, ids=["rsa-pkcs8", "rsa-pkcs1", "ed25519"])
 def test_a_signed_mail_verifies_until_somebody_touches_it(selector: str, key: str) -> None:
     raw = composed(to_somebody(announced(title="Één opdracht")))
     signed = Signer(selector, "opdrachten.example", key).sign(raw)

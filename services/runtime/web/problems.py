@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -88,11 +89,18 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
     return respond(problem(503, detail), {"Retry-After": "2"})
 
 
+async def _on_data(_: Request, error: Exception) -> Response:
+    """Answer what got past our own checks and the database cannot hold, such as a NUL in a query."""
+    log.info("refused by the database: %s", type(error).__name__)
+    return respond(problem(422, "The request holds a value that cannot be kept or looked for."))
+
+
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Invalid: _on_invalid,
     Refused: _on_refused,
     HTTPException: _on_http,
     RequestValidationError: _on_request,
+    asyncpg.DataError: _on_data,
     **dict.fromkeys(UNAVAILABLE, _on_unavailable),
 }
 
