@@ -41,7 +41,7 @@ from services.storage.deliveries import Claim, Limits, Result
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 _GATHER_SECONDS = 0.01
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)

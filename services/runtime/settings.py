@@ -108,9 +108,9 @@ class Settings:
     def encryption_keys(self) -> tuple[bytes, ...]:
         """The 32-byte keys derived from SECRET_KEY, newest first; at least one."""
         words = [word.strip() for word in self.secret_key.split(",") if word.strip()]
-        if not words or any(len(word) < 16 for word in words):
+        if not words or any(len(word) < 8 for word in words):
             raise ConfigError(
-                f"{PREFIX}SECRET_KEY must be set, 16 characters or more; make one with `openssl rand -hex 32`"
+                f"{PREFIX}SECRET_KEY must be set, 8 characters or more (better 64); make one with `openssl rand -hex 32`"
             )
         return tuple(hashlib.sha256(word.encode()).digest() for word in words)
 

@@ -100,7 +100,7 @@ def criteria(wanted: Filter, event: Event) -> dict[str, Any]:
         "cpv": [f for f in wanted.cpv if any(c.startswith(f) for c in data.get("cpv", ()))],
         "themes": [theme for theme in wanted.themes if theme in data.get("themes", ())],
         "audience": [name for name in wanted.audience if name in data.get("audience", ())],
-        "procedures": [data.get("procedure")] if wanted.procedures else [],
+        "procedures": [name for name in wanted.procedures if name == data.get("procedure")],
         "text": " ".join(wanted.words),
     }
     if wanted.value is not None:

@@ -42,7 +42,8 @@ def test_no_filter_is_the_empty_one(nothing: object) -> None:
         ({"theme": "Slimme Stad"}, {"themes": ["slimme stad"]}),
         ({"procedure": "OPEN"}, {"procedures": ["open"]}),
         ({"audiences": "start-up"}, {"audience": ["start-up"]}),
-        ({"estimated_value": {"min": 5}}, {"value": {"min": "5"}}),
+        ({"estimated_value": {"min": "5.50"}}, {"value": {"min": 5.5}}),
+        ({"value": {"currency": "SEK"}}, {}),
         ({"q": "kade"}, {"text": "kade"}),
     ],
 )

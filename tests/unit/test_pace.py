@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.pace import FIRST_WINDOW, Pace
+from services.dispatcher.pace import FIRST_WINDOW, SMALLEST_WINDOW, Pace
 
 caps = st.integers(1, 40)
 results = st.lists(st.booleans(), max_size=60)
@@ -27,13 +27,14 @@ def test_a_destination_not_seen_before_gets_the_first_window(cap: int) -> None:
 
 
 @given(caps, results)
-def test_success_widens_by_one_and_failure_shrinks_to_one(cap: int, answers: list[bool]) -> None:
+def test_success_widens_by_one_and_failure_halves_down_to_a_few(cap: int, answers: list[bool]) -> None:
     pace, window = Pace(cap), min(FIRST_WINDOW, cap)
     for answered_well in answers:
         pace.begin("a")
         assert room(pace, "a") == window - 1
         pace.end("a", answered_well=answered_well)
-        window = min(window + 1, cap) if answered_well else 1
+        smaller = max(window // 2, min(SMALLEST_WINDOW, cap))
+        window = min(window + 1, cap) if answered_well else smaller
 
 
 @given(caps, st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=80))
@@ -58,15 +59,17 @@ def test_one_destination_never_costs_another_its_room(cap: int, answers: list[bo
     assert room(pace, "b") == pace.first_window
 
 
-@given(caps, st.integers(1, 10))
-def test_a_failing_destination_gets_one_probe_and_recovers_with_it(cap: int, failures: int) -> None:
+@given(caps, st.integers(8, 30))
+def test_a_failing_destination_keeps_a_few_slots_and_recovers_with_them(cap: int, failures: int) -> None:
     pace = Pace(cap)
-    tell(pace, "a", *[False] * failures)
-    assert room(pace, "a") == 1
-    pace.begin("a")
+    tell(pace, "a", *[True] * cap, *[False] * failures)
+    few = min(SMALLEST_WINDOW, cap)
+    assert room(pace, "a") == few
+    for _ in range(few):
+        pace.begin("a")
     assert room(pace, "a") == 0
     pace.end("a", answered_well=True)
-    assert room(pace, "a") == min(2, cap)
+    assert room(pace, "a") == min(few + 1, cap) - (few - 1)
 
 
 def test_it_does_not_remember_destinations_without_end() -> None:
@@ -74,4 +77,4 @@ def test_it_does_not_remember_destinations_without_end() -> None:
     for number in range(5_000):
         tell(pace, f"host-{number}", False)
     assert 0 < len(pace.room()) <= 1_000
-    assert room(pace, "host-4999") == 1
+    assert room(pace, "host-4999") < pace.first_window
