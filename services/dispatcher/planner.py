@@ -110,13 +110,22 @@ def _consumer(pool: Pool, settings: Settings) -> Callable[[KafkaMessage], Awaita
         except UNAVAILABLE as error:
             failures += 1
             log.warning("planner waits for the database: %s", type(error).__name__)
-            await asyncio.sleep(min(0.2 * 2**failures, _LONGEST_BACKOFF))
-            await message.nack()
+            await _take_again(message, failures)
+        except Exception:
+            # No record is to blame for this, or it would be a dead letter: a disk is full, a standby answers.
+            failures += 1
+            log.exception("planner cannot store a batch, and takes it again")
+            await _take_again(message, failures)
         else:
             failures = 0
             await _commit(cast(AIOKafkaConsumer, message.consumer), records)
 
     return on_opportunity_events
+
+
+async def _take_again(message: KafkaMessage, failures: int) -> None:
+    await asyncio.sleep(min(0.2 * 2 ** min(failures, 10), _LONGEST_BACKOFF))
+    await message.nack()
 
 
 async def _commit(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> None:

@@ -8,14 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from services.domain import breaker
 from services.domain.breaker import BreakerPolicy, Health
 from services.runtime.clock import utc_now
 from services.runtime.database import UNAVAILABLE, Connection, Pool
 from services.storage import deliveries, health
-from services.storage.deliveries import Result
+from services.storage.deliveries import Claim, Result
 
 log = logging.getLogger(__name__)
 _LARGEST = 500
@@ -51,7 +50,7 @@ class Recorder:
         """Record what is left, for at most so long; what stays is retried when its lease ends."""
         try:
             async with asyncio.timeout(seconds):
-                while self._waiting:
+                while self._writing or self._waiting:
                     await self._write_next()
         except TimeoutError:
             log.error("outcomes not recorded before stopping: %d", len(list(self.unrecorded())))
@@ -96,16 +95,17 @@ class Recorder:
             await health.heal(connection, list(worked))
         for gone in sorted({r.claim.subscription_id for r in results if r.gone}):
             await health.disable(connection, gone, "gone")
-        blamed = [r.claim.subscription_id for r in results if r.outcome in ("temporary", "permanent")]
-        if failing := [sub for sub in blamed if sub not in worked]:
+        blamed = [r.claim for r in results if r.outcome in ("temporary", "permanent")]
+        if failing := [claim for claim in blamed if claim.subscription_id not in worked]:
             await self._blame(connection, policy, failing)
 
-    async def _blame(self, connection: Connection, policy: BreakerPolicy, failing: Sequence[UUID]) -> None:
-        known = await health.lock(connection, list(set(failing)))
-        for subscription in sorted(set(failing)):
+    async def _blame(self, connection: Connection, policy: BreakerPolicy, failing: Sequence[Claim]) -> None:
+        tried = {claim.subscription_id for claim in failing}
+        known = await health.lock(connection, list(tried))
+        for subscription in sorted(tried):
             worse = known.get(subscription, Health())
-            for _ in range(failing.count(subscription)):
-                worse = breaker.failed(worse, policy, self._clock())
+            for claim in (c for c in failing if c.subscription_id == subscription):
+                worse = breaker.failed(worse, policy, self._clock(), probe=claim.probe)
             if worse.disabled:
                 await health.disable(connection, subscription, "dead")
             else:

@@ -94,7 +94,7 @@ class Sender:
     async def _round(self) -> None:
         try:
             self._news.clear()
-            claims = await self._claim() if self._free() else []
+            claims = await self._claim() if self._free() > 0 else []
             for claim in claims:
                 self._start(claim)
             await (self._gather() if claims else self._idle())
@@ -109,9 +109,10 @@ class Sender:
 
     async def _claim(self) -> list[Claim]:
         free = self._free()
+        for_retries = (self._policy.slots + 1) // 2 - self._retries
         limits = Limits(
-            first=free,
-            retries=min(free, max(1, self._policy.slots // 2 - self._retries)),
+            total=free,
+            retries=max(0, min(free, for_retries)),
             lease_seconds=self._policy.lease_seconds,
             room=self._pace.room(),
             room_else=self._pace.first_window,

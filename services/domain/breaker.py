@@ -33,15 +33,15 @@ class Health:
     disabled: bool = False
 
 
-def failed(health: Health, policy: BreakerPolicy, now: datetime) -> Health:
-    """Count one more failed try."""
+def failed(health: Health, policy: BreakerPolicy, now: datetime, *, probe: bool = False) -> Health:
+    """Count one more failed try. While a `probe` is out, `open_until` is the end of its lease."""
     since = health.failing_since or now
     worse = replace(health, failures=health.failures + 1, failing_since=since)
     if _hopeless(worse, policy, now):
         return replace(worse, disabled=True)
     if worse.failures < policy.failures:
         return worse
-    if health.open_until is not None and health.open_until > now and health.openings:
+    if not probe and health.openings and health.open_until is not None and health.open_until > now:
         return worse  # a straggler from before the breaker opened
     wait = min(policy.open_for * 2 ** min(health.openings, 20), policy.longest)
     return replace(worse, openings=health.openings + 1, open_until=now + wait)

@@ -8,6 +8,7 @@ Rules:
 Source: CloudEvents 1.0.2, Kafka protocol binding section 3 and HTTP protocol binding section 3.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from services.domain.strict_json import parse_json
 _STRUCTURED = "application/cloudevents"
 _KAFKA_PREFIX = "ce_"
 _HTTP_PREFIX = "ce-"
+_ESCAPED = re.compile(r"\\(.)")
 
 
 def from_kafka(headers: Iterable[tuple[str, bytes | None]] | None, value: bytes | None) -> Event:
@@ -36,8 +38,16 @@ def from_kafka(headers: Iterable[tuple[str, bytes | None]] | None, value: bytes 
 
 def from_http_binary(headers: Mapping[str, str], body: bytes) -> Event:
     """Read an HTTP request in binary mode; raise `Invalid` with a pointer per bad attribute."""
-    texts = {name.lower(): unquote(value) for name, value in headers.items()}
+    lower = {name.lower(): value for name, value in headers.items()}
+    texts = {
+        name: _decoded(value) if name.startswith(_HTTP_PREFIX) else value for name, value in lower.items()
+    }
     return _binary(texts, _HTTP_PREFIX, body)
+
+
+def is_http_binary(headers: Mapping[str, str]) -> bool:
+    """Tell whether any attribute stands in the headers, be it that others are missing."""
+    return any(name.lower().startswith(_HTTP_PREFIX) for name in headers)
 
 
 def to_kafka(event: Event) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
@@ -62,6 +72,13 @@ def _binary(texts: Mapping[str, str], prefix: str, body: bytes) -> Event:
     if "traceparent" in texts:
         attributes.setdefault("traceparent", texts["traceparent"])
     return parse_cloudevent({**attributes, "data": parse_json(body) if body else None})
+
+
+def _decoded(value: str) -> str:
+    """Undo double quotes, then percent-encoding (HTTP protocol binding section 3.1.3.2)."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = _ESCAPED.sub(r"\1", value[1:-1])
+    return unquote(value)
 
 
 def _text(raw: bytes | str | None) -> str:

@@ -132,16 +132,22 @@ def _attribute_problems(attributes: dict[str, Any]) -> list[Problem]:
         value = attributes.get(name)
         if not isinstance(value, str) or not ATTRIBUTE.fullmatch(value):
             problems.append(Problem(pointer(name), "must be 1 to 500 printable ASCII characters"))
-    content_type = attributes.get("datacontenttype", "application/json")
-    if not isinstance(content_type, str) or content_type.split(";")[0].strip() != "application/json":
+    if not _is_json(attributes.get("datacontenttype")):
         problems.append(Problem("/datacontenttype", "must be application/json"))
-    if "data_base64" in attributes:
+    if attributes.get("data_base64") is not None:
         problems.append(Problem("/data_base64", "is not read; send the opportunity as JSON in data"))
     try:
         _time(attributes.get("time"))
     except ValueError:
         problems.append(Problem("/time", "must be an RFC 3339 instant with an offset"))
     return problems
+
+
+def _is_json(content_type: object) -> bool:
+    # null is unset (CloudEvents JSON format section 2.2); media types know no case
+    if content_type is None:
+        return True
+    return isinstance(content_type, str) and content_type.split(";")[0].strip().lower() == "application/json"
 
 
 def _event_type(attributes: dict[str, Any], problems: list[Problem]) -> EventType | None:

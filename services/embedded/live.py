@@ -90,7 +90,7 @@ class Live:
         return await ledger.deliveries_page(connection, which, cursor=None, limit=500, oldest_first=True)
 
     def _picture(self, rows: list[Any], heads: dict[UUID, Any]) -> Group:
-        table = Table("who", "channel", "state", "attempts", "latency", "note", box=None, pad_edge=False)
+        table = _table()
         fits = max(self._console.height - 6, 5)
         for row in sorted(rows, key=_interest)[:fits]:
             state = Text(row["state"], style=_STYLES.get(State(row["state"]), "red"))
@@ -110,6 +110,15 @@ class Live:
             "\nCtrl-C stops everything; what is owed is kept.",
             soft_wrap=True,
         )
+
+
+def _table() -> Table:
+    """Make the empty table; its columns keep their width while it lives."""
+    table = Table(box=None, pad_edge=False)
+    for name, width in (("who", 24), ("channel", 8), ("state", 10), ("attempts", 8), ("latency", 8)):
+        table.add_column(name, min_width=width)
+    table.add_column("note", min_width=24)
+    return table
 
 
 def _settled(rows: list[Any], heads: dict[UUID, Any]) -> bool:

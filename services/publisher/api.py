@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from services.domain.cloudevents import to_kafka
 from services.domain.event import BATCH, STRUCTURED, Event
 from services.domain.opportunity import Opportunity
 from services.domain.problems import Invalid
@@ -55,7 +56,9 @@ def router(pool: Pool, guard: Guard, settings: Settings, wake_relay: Callable[[]
         """
         posted = _read(request.headers, await read_body(request, settings.body_limit_bytes), settings)
         if isinstance(posted, Batch):
-            return await _accept_batch(pool, posted, settings.batch_limit, wake_relay)
+            return await _accept_batch(pool, posted, settings, wake_relay)
+        if refused := _unfit(posted, settings.body_limit_bytes):
+            return respond(refused)
         (accepted,) = await _accept(pool, [posted], wake_relay)
         answer = _answer(accepted, posted)
         return respond(answer) if accepted.status == "conflict" else JSONResponse(answer, 202)
@@ -91,15 +94,28 @@ async def _accept(pool: Pool, items: list[Event], wake_relay: Callable[[], None]
     return accepted
 
 
-async def _accept_batch(pool: Pool, batch: Batch, limit: int, wake_relay: Callable[[], None]) -> Response:
-    if len(batch.items) > limit:
-        raise Refused(413, f"The batch has {len(batch.items)} events; send at most {limit} at a time.")
-    good = [item for item in batch.items if isinstance(item, Event)]
-    accepted = iter(await _accept(pool, good, wake_relay) if good else [])
-    answers = [
-        invalid(item) if isinstance(item, Invalid) else _answer(next(accepted), item) for item in batch.items
-    ]
-    return JSONResponse(answers, 202)
+async def _accept_batch(
+    pool: Pool, batch: Batch, settings: Settings, wake_relay: Callable[[], None]
+) -> Response:
+    items, limit = batch.items, settings.batch_limit
+    if len(items) > limit:
+        raise Refused(413, f"The batch has {len(items)} events; send at most {limit} at a time.")
+    refused = [_unfit(item, settings.body_limit_bytes) for item in items]
+    good = [item for item, why in zip(items, refused, strict=True) if why is None and isinstance(item, Event)]
+    accepted = await _accept(pool, good, wake_relay) if good else []
+    answers = map(_answer, accepted, good)
+    return JSONResponse([why or next(answers) for why in refused], 202)
+
+
+def _unfit(item: Event | Invalid, limit: int) -> dict[str, Any] | None:
+    """Say why an item is not accepted; None when it is fit to be."""
+    if isinstance(item, Invalid):
+        return invalid(item)
+    # what is written to Kafka may be longer than what was posted, and planners hold to the same limit
+    size = len(to_kafka(item)[1])
+    if size > limit:
+        return problem(413, f"The event takes {size} bytes as a CloudEvent; at most {limit} are accepted.")
+    return None
 
 
 def _answer(accepted: Accepted, event: Event) -> dict[str, Any]:

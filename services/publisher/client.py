@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay
 from tenacity.wait import wait_exponential_jitter
 
 from services.domain.event import BATCH, STRUCTURED
@@ -104,7 +104,7 @@ class PublisherClient:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(PublisherUnavailable),
             wait=_wait,
-            stop=stop_after_delay(self._patience_seconds),
+            stop=stop_before_delay(self._patience_seconds),
             reraise=True,
         )
         return await retrying(self._post_once, body, content_type)

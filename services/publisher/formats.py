@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.domain.cloudevents import from_http_binary
+from services.domain.cloudevents import from_http_binary, is_http_binary
 from services.domain.event import BATCH, STRUCTURED, Event, bare_event, parse_cloudevent
 from services.domain.problems import Invalid
 from services.domain.strict_json import parse_json
@@ -44,7 +44,7 @@ def read_posted(headers: Mapping[str, str], body: bytes, *, source: str) -> Even
         raise UnknownForm(
             f"content type {media_type or '(none)'!r} is not one of {', '.join(ACCEPTED_TYPES)}"
         )
-    if "ce-specversion" in headers or "ce-id" in headers:
+    if is_http_binary(headers):
         return from_http_binary(headers, body)
     return read_json(parse_json(body), source=source)
 

@@ -110,7 +110,7 @@ class Settings:
         words = [word.strip() for word in self.secret_key.split(",") if word.strip()]
         if not words or any(len(word) < 8 for word in words):
             raise ConfigError(
-                f"{PREFIX}SECRET_KEY must be set, 8 characters or more (better 64); make one with `openssl rand -hex 32`"
+                f"{PREFIX}SECRET_KEY must be set, 8 characters or more; make one with `openssl rand -hex 32`"
             )
         return tuple(hashlib.sha256(word.encode()).digest() for word in words)
 

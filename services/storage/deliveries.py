@@ -17,7 +17,10 @@ _sql = queries.load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery borrowed for one attempt (counted from 1); the attempt number fences its outcome."""
+    """A delivery borrowed for one attempt (counted from 1); the attempt number fences its outcome.
+
+    `probe`: it is the one that a half-open circuit breaker lets through.
+    """
 
     id: UUID
     event_id: UUID
@@ -31,6 +34,7 @@ class Claim:
     subscriber: str
     unsubscribe_seal: bytes = field(repr=False)
     secrets: Sequence[bytes] = field(repr=False)
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one claim may borrow.
+    """How much one claim may borrow: `total` at most, of which `retries` may be retries.
 
     `room` says how many more a destination may take; one not named may take `room_else`.
     """
 
-    first: int
+    total: int
     retries: int
     lease_seconds: float
     room: Mapping[str, int]
@@ -67,7 +71,7 @@ async def claim(connection: Connection, channel: str, limits: Limits) -> list[Cl
     rows = await connection.fetch(
         _sql.claim,
         channel,
-        limits.first,
+        limits.total,
         limits.retries,
         limits.lease_seconds,
         list(limits.room),

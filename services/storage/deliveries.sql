@@ -1,16 +1,10 @@
 -- name: claim
 -- Borrow what is due on a channel: first attempts in their fair turn, then retries.
 -- An open circuit breaker puts its deliveries off; a half-open one lets one through as a probe.
--- $1 channel, $2 first attempts at most, $3 retries at most, $4 lease in seconds,
+-- $1 channel, $2 how many at most, $3 how many of these may be retries, $4 lease in seconds,
 -- $5 destinations in flight, $6 how many more each may take, $7 how many any other may take
 WITH busy AS (
   SELECT * FROM unnest($5::text[], $6::int[]) AS b (destination, room)
-),
-first_tries AS (
-  SELECT id, subscription_id, destination, turn FROM deliveries
-  WHERE channel = $1 AND state = 'pending' AND (expires_at IS NULL OR expires_at > now())
-    AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
-  ORDER BY turn LIMIT $2 FOR UPDATE SKIP LOCKED
 ),
 retries AS (
   SELECT id, subscription_id, destination, next_attempt_at AS turn FROM deliveries
@@ -18,6 +12,12 @@ retries AS (
     AND (expires_at IS NULL OR expires_at > now())
     AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
   ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED
+),
+first_tries AS (
+  SELECT id, subscription_id, destination, turn FROM deliveries
+  WHERE channel = $1 AND state = 'pending' AND (expires_at IS NULL OR expires_at > now())
+    AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
+  ORDER BY turn LIMIT $2 - (SELECT count(*) FROM retries) FOR UPDATE SKIP LOCKED
 ),
 due AS (
   SELECT * FROM first_tries UNION ALL SELECT * FROM retries
@@ -38,7 +38,7 @@ probes AS (
   RETURNING h.subscription_id
 ),
 chosen AS (
-  SELECT ranked.id, ranked.fits,
+  SELECT ranked.id, ranked.fits, ranked.open_until IS NOT NULL AS probe,
     ranked.open_until IS NULL OR (ranked.nth = 1 AND p.subscription_id IS NOT NULL) AS go,
     greatest(ranked.open_until, now() + interval '1 second') AS later
   FROM ranked LEFT JOIN probes p ON p.subscription_id = ranked.subscription_id
@@ -52,9 +52,9 @@ claimed AS (
     lease_until = now() + make_interval(secs => $4)
   FROM chosen c WHERE d.id = c.id AND c.go AND c.fits
   RETURNING d.id, d.event_id, d.subscription_id, d.subscriber_id, d.destination, d.attempts, d.match,
-    d.expires_at
+    d.expires_at, c.probe
 )
-SELECT c.id, c.event_id, c.subscription_id, c.destination, c.attempts AS attempt, c.match, c.expires_at,
+SELECT c.id, c.event_id, c.subscription_id, c.destination, c.attempts AS attempt, c.match, c.expires_at, c.probe,
   s.target, s.language, s.unsubscribe_seal, r.name AS subscriber,
   ARRAY(SELECT w.sealed FROM webhook_secrets w
         WHERE w.subscription_id = c.subscription_id AND (w.expires_at IS NULL OR w.expires_at > now())

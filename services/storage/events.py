@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -60,14 +60,19 @@ def _row(event: Event) -> dict[str, Any]:
         "type": str(event.type),
         "subject": event.subject,
         "version": event.version,
-        "time": event.time and event.time.isoformat(),
+        "time": _in_utc(event.time),
         "data": event.data,
         "content_hash": event.content_hash.hex(),
         "traceparent": event.traceparent,
-        "deadline": event.deadline and event.deadline.isoformat(),
+        "deadline": _in_utc(event.deadline),
         **matched_by,
         "value": None if matched_by["value"] is None else str(matched_by["value"]),
     }
+
+
+def _in_utc(instant: datetime | None) -> str | None:
+    # Postgres reads offsets up to 16 hours only, RFC 3339 has them up to 24
+    return instant.astimezone(UTC).isoformat() if instant else None
 
 
 async def claim_relay(

@@ -165,7 +165,7 @@ async def subscribe(
 
 
 statuses = st.sampled_from(["active", "active", "active", "paused", "disabled", "pending", "ended"])
-wishes = st.lists(st.tuples(filters(), statuses), min_size=1, max_size=8)
+wishes = st.lists(st.tuples(filters(), statuses), min_size=4, max_size=16)
 
 
 @bounded
@@ -216,7 +216,7 @@ told_states = st.sampled_from(
 @bounded
 @given(
     kind=st.sampled_from(NOTICES),
-    wishes=st.lists(st.tuples(filters(), statuses, told_states | st.none()), min_size=1, max_size=8),
+    wishes=st.lists(st.tuples(filters(), statuses, told_states | st.none()), min_size=1, max_size=12),
     deadline=st.sampled_from([None, PAST, FUTURE]),
 )
 async def test_a_notice_goes_to_those_who_were_told_whatever_their_filter(

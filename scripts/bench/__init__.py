@@ -1,0 +1,1 @@
+"""Measures Omroeper on real parts, each in its own process; keeps the numbers in docs/performance.md."""

@@ -1,0 +1,37 @@
+-- name: subscriber
+-- A subscriber for all subscriptions.
+INSERT INTO subscribers (slug, name, kind) VALUES ('bench', 'Bench Incubator', 'incubator') RETURNING id
+
+-- name: subscriptions
+-- Subscribe targets to all, or to a theme that is never announced; webhooks with a secret.
+-- $1 subscriber id, $2 channel, $3 targets, $4 destinations, $5 token hashes, $6 sealed tokens, $7 secret, sealed,
+-- $8 themes
+WITH made AS (
+  INSERT INTO subscriptions
+    (subscriber_id, channel, target, destination, f_themes, unsubscribe_hash, unsubscribe_seal)
+  SELECT $1, $2, target, destination, $8, hash, seal
+  FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[]) AS s (target, destination, hash, seal)
+  RETURNING id
+)
+INSERT INTO webhook_secrets (subscription_id, kind, sealed) SELECT id, 'v1', $7 FROM made WHERE $2 = 'webhook'
+
+-- name: analyze
+-- A server that has been up for a while has had its statistics taken.
+ANALYZE
+
+-- name: left
+-- How many deliveries have not been sent.
+SELECT count(*) FROM deliveries WHERE state <> 'sent'
+
+-- name: span
+-- Seconds from the first attempt to the last outcome recorded.
+SELECT extract(epoch FROM (SELECT max(settled_at) FROM deliveries) - (SELECT min(started_at) FROM attempts))::float8
+
+-- name: planning
+-- Seconds from accepting the last event to having planned it; null until then.
+SELECT extract(epoch FROM planned_at - accepted_at)::float8 FROM events ORDER BY accepted_at DESC LIMIT 1
+
+-- name: fsync
+-- Whether commits are flushed to disk.
+SELECT current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')
+  || ', shared_buffers ' || current_setting('shared_buffers')
