@@ -1,5 +1,6 @@
 """Endpoints in trouble: the circuit breaker, its probes, and the end of hopeless ones."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from services.runtime.database import Pool
 from services.storage import health, subscriptions
 from tests.integration.owing import Books, Subscribed, eventually, running, sending, settings_for
 from tests.rig.receiver import Receiver, Reply
+from tests.rig.samples import opportunity
 from tests.rig.smtp import SmtpServer
 
 
@@ -21,12 +23,14 @@ async def health_of(books: Books, subscription_id: UUID) -> Health | None:
         return (await health.lock(connection, [subscription_id])).get(subscription_id)
 
 
-async def open_for(books: Books, subscription_id: UUID, seconds: float, **changes: int) -> None:
+async def open_for(books: Books, subscription_id: UUID, seconds: float, failures: int = 2) -> None:
     """Write down that an endpoint's breaker has opened, until so many seconds from now."""
     now = utc_now()
-    sick = {"failures": 2, "openings": 1} | changes
     known = Health(
-        failing_since=now - timedelta(hours=1), open_until=now + timedelta(seconds=seconds), **sick
+        failures=failures,
+        failing_since=now - timedelta(hours=1),
+        openings=1,
+        open_until=now + timedelta(seconds=seconds),
     )
     async with books.pool.acquire() as connection:
         await health.save(connection, subscription_id, known)
@@ -35,12 +39,11 @@ async def open_for(books: Books, subscription_id: UUID, seconds: float, **change
 @pytest.fixture
 def books(pool: Pool, database_url: str) -> Books:
     """Books with a breaker that opens at the second failure, for long."""
-    changes = {
-        "breaker_failures": 2,
-        "breaker_open_seconds": 900.0,
-        "webhook_schedule": "0.1s 0.1s 0.1s 0.1s",
-    }
-    return Books(pool, settings_for(database_url, **changes))
+    waits = "0.1s 0.1s 0.1s 0.1s"
+    return Books(
+        pool,
+        settings_for(database_url, breaker_failures=2, breaker_open_seconds=900.0, webhook_schedule=waits),
+    )
 
 
 async def test_the_breaker_opens_after_so_many_failures_in_a_row(books: Books) -> None:
@@ -65,9 +68,9 @@ async def test_the_breaker_opens_after_so_many_failures_in_a_row(books: Books) -
 
 async def test_a_new_delivery_to_an_open_breaker_is_put_off_untried(books: Books) -> None:
     async with Receiver() as receiver, sending(books.pool, books.settings):
-        somebody = await books.subscribe(receiver.url("/sick"))
+        somebody = await books.subscribe(receiver.url("/sick"), wanted={"themes": ["ziek"]})
         await open_for(books, somebody.id, 900)
-        await books.plan()
+        await books.plan(data=opportunity(themes=["ziek"]))
         await books.until_states(somebody.id, "retrying")
         await books.until_state(await books.owe(receiver.url("/well")), "sent")
         assert receiver.to("/sick") == []
@@ -77,23 +80,21 @@ async def test_a_new_delivery_to_an_open_breaker_is_put_off_untried(books: Books
 
 
 async def test_a_half_open_breaker_lets_one_through_and_its_success_lets_all_go(books: Books) -> None:
+    answer = asyncio.Event()
+    put_off = "SELECT count(*) FROM deliveries WHERE reason = 'endpoint_paused'"
     async with Receiver() as receiver:
-        answered = Reply(200)
-        receiver.on("/", Reply(500))
+        receiver.on("/", Reply(200, after=answer))
         somebody = await books.subscribe(receiver.url())
         for _ in range(5):
             await books.plan()
         await open_for(books, somebody.id, -1)
-        probe = next(iter(claims := await books.claim()))
-        assert len(claims) == 1
-        assert await books.claim() == []
-        await books.pool.execute(
-            "UPDATE deliveries SET state = 'pending', attempts = 0, lease_until = NULL WHERE id = $1",
-            probe.id,
-        )
-        await open_for(books, somebody.id, -1)
-        receiver.on("/", answered)
         async with sending(books.pool, books.settings):
+            await eventually(
+                lambda: books.pool.fetchval(put_off), lambda n: n == 4, what="the others to be put off"
+            )
+            await receiver.wait_for(1, seconds=60)
+            assert len(receiver.requests) == 1
+            answer.set()
             await books.until_states(somebody.id, *["sent"] * 5)
     assert await health_of(books, somebody.id) is None
     assert set(receiver.ids().values()) == {1}

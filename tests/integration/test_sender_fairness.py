@@ -7,6 +7,11 @@ from tests.integration.owing import PATIENCE, Books, sending, settings_for
 from tests.rig.receiver import HANG, Receiver, Reply
 from tests.rig.samples import opportunity
 
+TRIED_ONCE = """UPDATE deliveries SET state = 'retrying', attempts = 1, next_attempt_at = now()
+WHERE id = ANY ($1)"""
+OPEN_TRANSACTIONS = """SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"""
+
 
 async def test_retries_leave_half_of_the_slots_to_first_attempts(pool: Pool, database_url: str) -> None:
     settings = settings_for(database_url, webhook_slots=4, webhook_timeout_seconds=120.0)
@@ -14,10 +19,7 @@ async def test_retries_leave_half_of_the_slots_to_first_attempts(pool: Pool, dat
     async with Receiver() as receiver:
         receiver.on("/slow", HANG)
         again = [await books.owe(receiver.url("/slow")) for _ in range(8)]
-        await pool.execute(
-            "UPDATE deliveries SET state = 'retrying', attempts = 1, next_attempt_at = now() WHERE id = ANY ($1)",
-            again,
-        )
+        await pool.execute(TRIED_ONCE, again)
         async with sending(pool, settings):
             await receiver.wait_for(2, path="/slow", seconds=PATIENCE)
             for _ in range(3):
@@ -33,10 +35,7 @@ async def test_no_more_is_borrowed_than_there_are_slots(pool: Pool, database_url
     async with Receiver() as receiver:
         receiver.on("/", Reply(200, after=answer))
         owed = [await books.owe(receiver.url()) for _ in range(12)]
-        await pool.execute(
-            "UPDATE deliveries SET state = 'retrying', attempts = 1, next_attempt_at = now() WHERE id = ANY ($1)",
-            owed[:6],
-        )
+        await pool.execute(TRIED_ONCE, owed[:6])
         async with sending(pool, settings):
             await receiver.wait_for(4, seconds=PATIENCE)
             other = await books.subscribe("info@incubator.example", channel="email")
@@ -100,6 +99,5 @@ async def test_no_connection_to_the_database_is_held_while_sending(database_url:
             async with pool.acquire(timeout=PATIENCE) as connection:
                 sending_now = "SELECT count(*) FROM deliveries WHERE state = 'sending'"
                 assert await connection.fetchval(sending_now) == 6
-                held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start < now()"
-                assert await connection.fetchval(held) == 0
+                assert await connection.fetchval(OPEN_TRANSACTIONS) == 0
             await receiver.stop()
