@@ -1,5 +1,6 @@
 # Everything a newcomer needs: `make run` to see it work, `make test` to see it proven.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV := .venv/bin/uv
 BIN := .venv/bin
 DATA ?= data
@@ -15,7 +16,7 @@ help: ## Say what can be made
 setup: .venv/ready ## Make the environment (.venv), with every dependency as locked
 
 .venv/ready: pyproject.toml uv.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@test -n "$(PYTHON)" || \
 	  { echo "Omroeper needs Python 3.11 or newer; name one with make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,6 +1,5 @@
 """How long an event takes from the publisher's door to its receiver, and whether dead receivers matter."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +38,14 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Services:
+    """What runs: what publishes to it, and the dispatcher's process id."""
+
+    load: Load
+    dispatcher_pid: int
+
+
+@dataclass(frozen=True)
 class Isolation:
     """The healthy receivers' p99 in ms, without and with hanging ones beside them, a pair for each round."""
 
@@ -56,7 +63,8 @@ async def apart(parts: Parts, *, seconds: float) -> Latency:
     with helper("receiver", "--keep") as (_, port):
         async with parts.database() as dsn:
             await _one_of_many(dsn, port)
-            async with services(parts, dsn, port) as load:
+            async with services(parts, dsn, port) as running:
+                load = running.load
                 return Latency.of(await load.latencies(per_second=_PER_SECOND, seconds=seconds, receivers=1))
 
 
@@ -92,24 +100,24 @@ async def _healthy_p99(parts: Parts, seconds: float, *, hanging: int) -> float:
             await seed.subscribe(
                 dsn, "webhook", [f"http://127.0.0.{n + 2}:{port}/{place}/{n}" for n, place in enumerate(places)]
             )
-            async with services(parts, dsn, port) as load:
-                return percentile(
-                    await load.latencies(
-                        per_second=_ISOLATION_PER_SECOND, seconds=seconds, receivers=_HEALTHY, path="/w/"
-                    ),
-                    0.99,
+            async with services(parts, dsn, port) as running:
+                taken = await running.load.latencies(
+                    per_second=_ISOLATION_PER_SECOND, seconds=seconds, receivers=_HEALTHY, path="/w/"
                 )
+                return percentile(taken, 0.99)
 
 
 @asynccontextmanager
-async def services(parts: Parts, dsn: str, receiver_port: int) -> AsyncIterator[Load]:
-    """Run a publisher and a dispatcher; gives what publishes there."""
+async def services(parts: Parts, dsn: str, receiver_port: int) -> AsyncIterator[Services]:
+    """Run a publisher and a dispatcher, each its own process."""
     publisher, dispatcher = parts.settings(dsn), parts.settings(dsn)
-    with parts.omroeper("serve", "publisher", env=publisher):
-        with parts.omroeper("serve", "dispatcher", env=dispatcher):
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-                await asyncio.sleep(0)
-                yield Load(session, f"http://127.0.0.1:{publisher['OMROEPER_PORT']}", receiver_port)
+    with (
+        parts.omroeper("serve", "publisher", env=publisher),
+        parts.omroeper("serve", "dispatcher", env=dispatcher) as process,
+    ):
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            url = f"http://127.0.0.1:{publisher['OMROEPER_PORT']}"
+            yield Services(Load(session, url, receiver_port), process.pid)
 
 
 async def _one_of_many(dsn: str, port: int) -> None:

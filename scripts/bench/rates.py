@@ -1,6 +1,5 @@
 """How many deliveries a second one dispatcher sends, beside what the bare library does in the same run."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import median
@@ -80,7 +79,6 @@ async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int)
         owed = await seed.owe(dsn, max(1, deliveries // len(targets)))
         with parts.omroeper("serve", "dispatcher", env=parts.settings(dsn)) as dispatcher:
             async with open_pool(dsn, size=1) as pool:
-                await asyncio.sleep(0)
                 seconds = await seed.until_sent(pool)
             return owed / seconds, cpu_seconds(dispatcher.pid) / owed * 1000
 

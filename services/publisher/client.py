@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from services.domain.event import BATCH, STRUCTURED
 from services.runtime.clock import utc_now
@@ -144,7 +144,7 @@ def _retry_after(value: str | None) -> float:
         return 0.0
 
 
-_backoff = wait_exponential_jitter(initial=0.2, max=5.0)
+_backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0, 1)
 
 
 def _wait(state: RetryCallState) -> float:

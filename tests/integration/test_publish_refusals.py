@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.domain.event import BATCH, STRUCTURED
+from services.domain.event import STRUCTURED
 from services.runtime.database import Pool
 from tests.integration.web import KEY, PROBLEM, Answer, Api, count_events, serving
 from tests.rig.samples import cloudevent, opportunity
@@ -69,49 +69,47 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "pointer"), FIELDS)
-async def test_a_bad_field_is_pointed_at_bare_and_below_data(
-    api: Api, changes: dict[str, Any], pointer: str
-) -> None:
-    data = opportunity(**changes)
-    bare, structured = await api.post(data), await api.publish(cloudevent(data=data))
-    for answer in (bare, structured):
+ATTRIBUTES: list[tuple[dict[str, Any], str]] = [
+    ({"specversion": None}, "/specversion"),
+    ({"specversion": "0.3"}, "/specversion"),
+    ({"specversion": 1.0}, "/specversion"),
+    ({"id": None}, "/id"),
+    ({"id": ""}, "/id"),
+    ({"id": "é"}, "/id"),
+    ({"id": 5}, "/id"),
+    ({"id": "x" * 501}, "/id"),
+    ({"source": None}, "/source"),
+    ({"source": " begint met een spatie"}, "/source"),
+    ({"type": None}, "/type"),
+    ({"type": "opportunity.renamed"}, "/type"),
+    ({"type": ["opportunity.published"]}, "/type"),
+    ({"time": "2027-01-12T09:00:00"}, "/time"),
+    ({"time": "gisteren"}, "/time"),
+    ({"time": 1768204800}, "/time"),
+    ({"datacontenttype": "text/xml"}, "/datacontenttype"),
+    ({"data_base64": "e30="}, "/data_base64"),
+    ({"subject": "een-andere-opdracht"}, "/subject"),
+    ({"data": [1]}, "/data"),
+    ({"type": "opportunity.withdrawn", "data": {"version": 2}}, "/data/id"),
+    ({"type": "opportunity.withdrawn", "data": "x"}, "/data"),
+]
+
+
+async def test_every_bad_field_is_pointed_at_bare_and_below_data(api: Api) -> None:
+    for changes, pointer in FIELDS:
+        data = opportunity(**changes)
+        bare, structured = await api.post(data), await api.publish(cloudevent(data=data))
+        for answer in (bare, structured):
+            check(answer, 422)
+        found = (bare.pointers, structured.pointers)
+        assert (changes, *found) == (changes, [pointer], ["/data" + pointer])
+
+
+async def test_every_bad_attribute_is_pointed_at(api: Api) -> None:
+    for changes, pointer in ATTRIBUTES:
+        answer = await api.publish(cloudevent(**changes))
         check(answer, 422)
-    assert bare.pointers == [pointer]
-    assert structured.pointers == ["/data" + pointer]
-
-
-@pytest.mark.parametrize(
-    ("changes", "pointer"),
-    [
-        ({"specversion": None}, "/specversion"),
-        ({"specversion": "0.3"}, "/specversion"),
-        ({"specversion": 1.0}, "/specversion"),
-        ({"id": None}, "/id"),
-        ({"id": ""}, "/id"),
-        ({"id": "é"}, "/id"),
-        ({"id": 5}, "/id"),
-        ({"id": "x" * 501}, "/id"),
-        ({"source": None}, "/source"),
-        ({"source": " begint met een spatie"}, "/source"),
-        ({"type": None}, "/type"),
-        ({"type": "opportunity.renamed"}, "/type"),
-        ({"type": ["opportunity.published"]}, "/type"),
-        ({"time": "2027-01-12T09:00:00"}, "/time"),
-        ({"time": "gisteren"}, "/time"),
-        ({"time": 1768204800}, "/time"),
-        ({"datacontenttype": "text/xml"}, "/datacontenttype"),
-        ({"data_base64": "e30="}, "/data_base64"),
-        ({"subject": "een-andere-opdracht"}, "/subject"),
-        ({"data": [1]}, "/data"),
-        ({"type": "opportunity.withdrawn", "data": {"version": 2}}, "/data/id"),
-        ({"type": "opportunity.withdrawn", "data": "x"}, "/data"),
-    ],
-)
-async def test_a_bad_attribute_is_pointed_at(api: Api, changes: dict[str, Any], pointer: str) -> None:
-    answer = await api.publish(cloudevent(**changes))
-    check(answer, 422)
-    assert answer.pointers == [pointer]
+        assert (changes, answer.pointers) == (changes, [pointer])
 
 
 async def test_all_that_is_wrong_is_told_at_once(api: Api) -> None:
@@ -127,34 +125,34 @@ def _with(raw: bytes) -> bytes:
     return json.dumps(opportunity(extra="HERE")).encode().replace(b'"HERE"', raw)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param(b"", id="nothing"),
-        pytest.param(b"{", id="half"),
-        pytest.param(b"{} {}", id="two"),
-        pytest.param(b"<xml/>", id="xml"),
-        pytest.param(b"null", id="null"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(_with(b"NaN"), id="NaN"),
-        pytest.param(_with(b"-Infinity"), id="infinity"),
-        pytest.param(_with(b"1e400"), id="too large for a float"),
-        pytest.param(_with(b"9" * 5_000), id="a number of 5000 digits"),
-        pytest.param(_with(rb'"\u0000"'), id="NUL"),
-        pytest.param(_with(rb'{"a\u0000b": 1}'), id="NUL in a name"),
-        pytest.param(_with(rb'"\ud800"'), id="half a surrogate pair"),
-        pytest.param(_with(b'"\xff"'), id="not UTF-8"),
-        pytest.param(_with(b'"\xc0\x80"'), id="overlong UTF-8"),
-        pytest.param(_with(b"[" * 51 + b"]" * 51), id="deep"),
-        pytest.param(b"[" * 9_000 + b"]" * 9_000, id="very deep"),
-        pytest.param(b'{"a":' * 3_000 + b"1" + b"}" * 3_000, id="very deep objects"),
-        pytest.param(json.dumps(opportunity()).encode("utf-16"), id="UTF-16"),
-    ],
-)
-async def test_what_cannot_be_read_or_kept_is_refused_whole(api: Api, raw: bytes) -> None:
-    for answer in (await api.post(raw), await api.post(raw, STRUCTURED), await api.post(b"[" + raw, BATCH)):
-        check(answer, 422)
-        assert "" in answer.pointers or answer.pointers[0].startswith("/")
+UNREADABLE = {
+    "nothing": b"",
+    "half": b"{",
+    "two": b"{} {}",
+    "xml": b"<xml/>",
+    "null": b"null",
+    "a list": b"[]",
+    "NaN": _with(b"NaN"),
+    "infinity": _with(b"-Infinity"),
+    "too large for a float": _with(b"1e400"),
+    "a number of 5000 digits": _with(b"9" * 5_000),
+    "NUL": _with(rb'"\u0000"'),
+    "NUL in a name": _with(rb'{"a\u0000b": 1}'),
+    "half a surrogate pair": _with(rb'"\ud800"'),
+    "not UTF-8": _with(b'"\xff"'),
+    "overlong UTF-8": _with(b'"\xc0\x80"'),
+    "deep": _with(b"[" * 51 + b"]" * 51),
+    "very deep": b"[" * 9_000 + b"]" * 9_000,
+    "very deep objects": b'{"a":' * 3_000 + b"1" + b"}" * 3_000,
+    "UTF-16": json.dumps(opportunity()).encode("utf-16"),
+}
+
+
+async def test_what_cannot_be_read_or_kept_is_refused_whole(api: Api) -> None:
+    for name, raw in UNREADABLE.items():
+        for answer in (await api.post(raw), await api.post(raw, STRUCTURED)):
+            check(answer, 422)
+            assert (name, answer.pointers) == (name, [""])
 
 
 async def test_an_answer_does_not_repeat_the_refused_value(api: Api) -> None:
@@ -162,23 +160,17 @@ async def test_an_answer_does_not_repeat_the_refused_value(api: Api) -> None:
     assert "iemand" not in json.dumps(answer.body)
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    [
+async def test_another_content_type_is_refused_with_those_that_are_accepted(api: Api) -> None:
+    for kind in (
         "text/plain",
-        "application/xml",
         "application/cloudevents+avro",
         "multipart/form-data",
         "application/jsonp",
         ";",
-    ],
-)
-async def test_another_content_type_is_refused_with_those_that_are_accepted(
-    api: Api, content_type: str
-) -> None:
-    answer = await api.post(opportunity(), content_type)
-    check(answer, 415)
-    assert STRUCTURED in answer.body["detail"]
+    ):
+        answer = await api.post(opportunity(), kind)
+        check(answer, 415)
+        assert STRUCTURED in answer.body["detail"]
 
 
 async def test_no_content_type_is_refused(api: Api) -> None:
