@@ -20,7 +20,7 @@ setup: .venv/ready ## Make the environment (.venv), with every dependency as loc
 	  { echo "Omroeper needs Python 3.11 or newer; name one with make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --inexact --quiet
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --system-certs --locked --inexact --quiet
 	@touch $@
 
 run: setup ## Run everything on this machine, with example subscribers and a sample opportunity
