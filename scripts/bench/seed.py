@@ -55,12 +55,12 @@ async def owe(dsn: str, count: int) -> int:
             return await planning.plan(connection, [known.id for known in accepted])
 
 
-async def until_sent(pool: Pool, seconds: float = 300) -> float:
-    """Wait until all that is owed is sent; return how long it took, from first attempt to last record."""
+async def until_sent(pool: Pool, owed: int, seconds: float = 300) -> float:
+    """Wait until all is sent; return the seconds from the first attempt at the last `owed` to the last record."""
     async with asyncio.timeout(seconds):
         while await pool.fetchval(_sql.left):
             await asyncio.sleep(0.2)
-    return float(await pool.fetchval(_sql.span))
+    return float(await pool.fetchval(_sql.span, owed))
 
 
 async def planned_in(pool: Pool) -> float | None:

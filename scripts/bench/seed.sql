@@ -24,8 +24,11 @@ ANALYZE
 SELECT count(*) FROM deliveries WHERE state <> 'sent'
 
 -- name: span
--- Seconds from the first attempt to the last outcome recorded.
-SELECT extract(epoch FROM (SELECT max(settled_at) FROM deliveries) - (SELECT min(started_at) FROM attempts))::float8
+-- Seconds from the first attempt at the last events to the last outcome recorded.
+-- $1 how many deliveries these are
+WITH last AS (SELECT id, settled_at FROM deliveries ORDER BY created_at DESC LIMIT $1)
+SELECT extract(epoch FROM max(last.settled_at) - min(a.started_at))::float8
+FROM last JOIN attempts a ON a.delivery_id = last.id
 
 -- name: planning
 -- Seconds from accepting the last event to having planned it; null until then.

@@ -40,11 +40,17 @@ class Recorder:
         """The results that the database does not have yet."""
         return [*self._writing, *self._waiting]
 
-    async def run(self) -> None:
-        """Record until cancelled."""
+    @property
+    def backlog(self) -> int:
+        """How many results the database does not have yet."""
+        return len(self._writing) + len(self._waiting)
+
+    async def run(self, recorded: Callable[[], None]) -> None:
+        """Record until cancelled; call `recorded` whenever the backlog is smaller."""
         while True:
             await self._some.wait()
             await self._write_next()
+            recorded()
 
     async def drain(self, seconds: float) -> None:
         """Record what is left, for at most so long; what stays is retried when its lease ends."""

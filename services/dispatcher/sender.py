@@ -84,7 +84,8 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`, then finish or hand back what is in flight."""
-        helpers = [asyncio.create_task(self._recorder.run()), asyncio.create_task(self._renew())]
+        recording = self._recorder.run(self._freed.set)
+        helpers = [asyncio.create_task(recording), asyncio.create_task(self._renew())]
         try:
             while not stop.is_set():
                 await self._round()
@@ -105,7 +106,8 @@ class Sender:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _free(self) -> int:
-        return self._policy.slots - len(self._tasks)
+        # what is sent but not recorded counts too: a crash repeats no more than there are slots
+        return max(0, self._policy.slots - len(self._tasks) - self._recorder.backlog)
 
     async def _claim(self) -> list[Claim]:
         free = self._free()

@@ -106,7 +106,7 @@ class Live:
         self._console.print(
             f"\n  Ledger    {url}{ledger_path}\n  Mails     {url}/demo/mails\n  Webhooks  {url}/demo/webhooks"
             f"\n  API docs  {url}/docs   (the key is in {self._on.settings.data_dir}/api_key)"
-            f"\n\nPublish one more: omroeper publish FILE --data {self._on.settings.data_dir}"
+            f"\n\nPublish one more: {sys.argv[0]} publish FILE --data {self._on.settings.data_dir}"
             "\nCtrl-C stops everything; what is owed is kept.",
             soft_wrap=True,
         )

@@ -23,7 +23,7 @@ PAST, FUTURE = "2020-01-01T12:00:00+01:00", "2099-01-01T12:00:00+01:00"
 
 #: The pool is a fixture, but every example undoes what it did.
 bounded = settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -12,7 +12,6 @@ from services.storage import deliveries, subscriptions
 from services.storage.deliveries import Claim, Result
 from tests.integration.owing import PATIENCE, Books, eventually, sending, settings_for
 from tests.rig.receiver import HANG, Receiver, Reply
-from tests.rig.waiting import until
 
 
 def accepted(claim: Claim) -> Result:
@@ -178,13 +177,3 @@ async def test_a_stop_waits_for_what_is_nearly_done(books: Books) -> None:
             asyncio.get_running_loop().call_soon(answer.set)
         assert (await books.delivery(delivery))["state"] == "sent"
     assert len(receiver.requests) == 1
-
-
-async def test_nothing_new_is_taken_once_a_stop_was_asked_for(books: Books) -> None:
-    async with Receiver() as receiver:
-        async with sending(books.pool, books.settings) as stop:
-            await books.until_state(await books.owe(receiver.url()), "sent")
-            stop.set()
-            later = await books.owe(receiver.url())
-        assert (await books.delivery(later))["state"] == "pending"
-        await until(lambda: len(receiver.requests) == 1)

@@ -62,7 +62,7 @@ def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 _texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
-_amounts = st.sampled_from([0, 1, 50_000, 139_000, 139_000.5, 2_000_000])
+_amounts = st.sampled_from([0, 50_000, 139_000.5])
 _currencies = st.sampled_from(["EUR", "EUR", "SEK"])
 
 
@@ -85,7 +85,7 @@ def opportunities() -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def _value_ranges(draw: st.DrawFn) -> dict[str, Any]:
     ends = sorted(draw(st.lists(_amounts, min_size=2, max_size=2)))
-    names = draw(st.lists(st.sampled_from(["min", "max"]), unique=True))
+    names = draw(st.lists(st.sampled_from(["min", "max"]), min_size=1, unique=True))
     return {"currency": draw(_currencies)} | {n: ends[n == "max"] for n in names}
 
 
