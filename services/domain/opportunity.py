@@ -123,7 +123,9 @@ Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_one_line)]
 Tag = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, strip_whitespace=True, to_lower=True),
+    # before its length is measured: some letters are two in lower case
+    BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value),
+    StringConstraints(min_length=1, max_length=100),
     AfterValidator(_one_line),
 ]
 Cpv = Annotated[
@@ -138,7 +140,8 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[
     Decimal,
     BeforeValidator(_number),
-    Field(ge=0, lt=Decimal("1e15"), max_digits=20, decimal_places=4),
+    # 15 digits: as many as a JSON number keeps everywhere (IEEE 754 binary64)
+    Field(ge=0, lt=Decimal("1e15"), max_digits=15, decimal_places=4),
     WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1e15}),
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(_sensible)]

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, wait_chain, wait_fixed
 
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 JITTER_SHARE = 0.1
+_LONGEST_WAIT = timedelta(days=30)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WAIT = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 
@@ -65,10 +66,10 @@ def _wait(word: str) -> timedelta:
     found = _WAIT.fullmatch(word)
     if not found:
         raise ValueError(f"{word!r} is not a wait; write a number and s, m, h or d, such as 30m")
-    wait = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if wait > timedelta(days=30):
-        raise ValueError(f"{word!r} is longer than 30 days")
-    return wait
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > _LONGEST_WAIT.total_seconds():
+        raise ValueError(f"{word[:20]!r} is longer than {_LONGEST_WAIT.days} days")
+    return timedelta(seconds=seconds)
 
 
 def _strategy(schedule: tuple[timedelta, ...]) -> wait_chain:

@@ -54,7 +54,7 @@ async def claims(books: Books, count: int) -> Sequence[Claim]:
 async def recording(pool: Pool) -> AsyncIterator[Recorder]:
     """Run a recorder."""
     recorder = Recorder(pool, None)
-    task = asyncio.create_task(recorder.run())
+    task = asyncio.create_task(recorder.run(lambda: None))
     try:
         yield recorder
     finally:
@@ -112,7 +112,7 @@ async def test_an_outcome_that_the_database_refuses_does_not_take_the_others_alo
 async def test_stopping_in_the_middle_of_a_group_still_records_it(books: Books) -> None:
     (claim,) = await claims(books, 1)
     recorder = Recorder(books.pool, None)
-    task = asyncio.create_task(recorder.run())
+    task = asyncio.create_task(recorder.run(lambda: None))
     async with held(books, claim):
         recorder.put(sent(claim))
         await eventually(lambda: books.pool.fetchval(WAITING), bool, what="the recorder to wait")
