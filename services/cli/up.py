@@ -46,6 +46,8 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 async def _tell(on: Machine, stop: asyncio.Event) -> None:
     settings = on.settings
     log.info("omroeper is up: http://%s:%d, API at /docs", settings.host, settings.port)
+    if (kept := Path(settings.data_dir) / "api_key").exists():
+        log.info("OMROEPER_API_KEY is not set: the key is in %s", kept)
     if on.catches_mail:
         log.info("OMROEPER_SMTP_URL is not set: mails are caught, see /demo/mails")
     await stop.wait()

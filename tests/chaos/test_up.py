@@ -76,7 +76,7 @@ async def test_up_that_was_killed_carries_on_with_what_it_owed_and_had_not_plann
         hooks = [receiver.url(f"/{number}") for number in range(HOOKS)]
         boxes = [f"info@incubator-{number}.example" for number in range(5)]
         for number in range(HOOKS):
-            receiver.on(f"/{number}", HANG, 200)
+            receiver.on(f"/{number}", HANG)
         up, given = home.up(smtp_url=mail.url), events(8)
         await up.ready()
         async with home.database() as pool:
@@ -89,6 +89,8 @@ async def test_up_that_was_killed_carries_on_with_what_it_owed_and_had_not_plann
                 up.kill()
             held = await Ledger(pool).in_flight()
             assert await pool.fetchval("SELECT count(*) FROM events WHERE planned_at IS NULL") == 4
+        for number in range(HOOKS):
+            receiver.on(f"/{number}", 200)
         up.start()
         await up.ready()
         async with home.database() as pool:
@@ -126,7 +128,6 @@ async def test_ctrl_c_stops_up_while_receivers_hang_and_others_are_being_told(ho
         async with home.database() as pool:
             targets = await subscribe(pool, hooks + boxes)
         await publish(up, given)
-        await receiver.wait_for(len(hanging), path=None, seconds=PATIENCE)
         await until(
             lambda: all(receiver.to(f"/{number}") for number in range(len(hanging))),
             seconds=PATIENCE,
@@ -145,7 +146,6 @@ async def test_ctrl_c_stops_up_while_receivers_hang_and_others_are_being_told(ho
             await ledger.until_sent(len(given) * len(targets))
             arrived = receipts([receiver], mail)
             await ledger.check(arrived, given, targets)
-            assert {receipt.target for receipt in arrived if repeated([receipt])} == set()
             again = repeated(arrived)
             assert {r.target for r in arrived if r.delivery in again} == set(hanging)
             assert set(again.values()) == {1}

@@ -60,6 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the folder of the run, in the process that started it."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN] = tempfile.mkdtemp(prefix="rig-")
+        # a run that is told to end stops its servers too, as after Ctrl-C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

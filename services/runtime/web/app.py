@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI, Response
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.runtime.web import problems
@@ -14,14 +15,15 @@ Readiness = Callable[[], Awaitable[Sequence[str]]]
 
 def make_app(title: str, routers: Sequence[APIRouter], readiness: Readiness) -> FastAPI:
     """Put the routers together; `/readyz` answers 503 with the reasons that `readiness` names."""
-    app = FastAPI(
+    # the documentation page works without the internet, and tells nobody who reads it
+    app = FastAPIOffline(
+        redoc_url=None,
         title=title,
         version=version("omroeper"),
         description="Tells every incubator and accelerator of every public-sector opportunity.",
     )
     problems.install(app)
-    app.include_router(_health(readiness))
-    for router in routers:
+    for router in (*routers, _health(readiness)):
         app.include_router(router)
     return app
 
