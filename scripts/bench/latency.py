@@ -98,7 +98,9 @@ async def _healthy_p99(parts: Parts, seconds: float, *, hanging: int) -> float:
         places = ["w"] * _HEALTHY + ["hang"] * hanging
         async with parts.database() as dsn:
             await seed.subscribe(
-                dsn, "webhook", [f"http://127.0.0.{n + 2}:{port}/{place}/{n}" for n, place in enumerate(places)]
+                dsn,
+                "webhook",
+                [f"http://127.0.0.{n + 2}:{port}/{place}/{n}" for n, place in enumerate(places)],
             )
             async with services(parts, dsn, port) as running:
                 taken = await running.load.latencies(

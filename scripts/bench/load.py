@@ -60,7 +60,9 @@ class Load:
         async with self._session.post(f"{self._publisher}/v1/events", data=body, headers=headers) as answer:
             answer.raise_for_status()
 
-    async def _receipts(self, keys: Mapping[str, float], receivers: int, path: str) -> list[tuple[str, float]]:
+    async def _receipts(
+        self, keys: Mapping[str, float], receivers: int, path: str
+    ) -> list[tuple[str, float]]:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 async with self._session.get(self._kept_url) as answer:

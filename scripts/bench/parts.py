@@ -83,7 +83,9 @@ def local_settings() -> dict[str, str]:
 async def open_parts() -> AsyncIterator[Parts]:
     """Start PostgreSQL and Kafka; without Java, the embedded broker, which is in this process."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True))
+        )
         folder.chmod(0o755)  # PostgreSQL started by root runs as another user
         postgres = PostgresServer(folder / "pg")
         stack.callback(postgres.stop)

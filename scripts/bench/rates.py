@@ -40,7 +40,9 @@ async def webhook_rates(parts: Parts, *, deliveries: int, rounds: int) -> Rates:
         urls = [f"http://127.0.0.{n % _HOSTS + 2}:{port}/w/{n}" for n in range(_SUBSCRIPTIONS)]
         return await _alternate(
             rounds,
-            lambda: bare("webhook", port, envelope(_announcement()), hosts=_HOSTS, slots=slots, rounds=deliveries),
+            lambda: bare(
+                "webhook", port, envelope(_announcement()), hosts=_HOSTS, slots=slots, rounds=deliveries
+            ),
             lambda: _ours(parts, "webhook", urls, deliveries),
         )
 

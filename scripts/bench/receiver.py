@@ -76,7 +76,9 @@ async def _serve(hosts: int, *, keep: bool) -> None:
     seen, loop = Seen(keep=keep), asyncio.get_running_loop()
     port = 0
     for number in range(hosts):
-        server = await loop.create_server(lambda: Connection(seen), f"127.0.0.{number + 2}", port, backlog=4096)
+        server = await loop.create_server(
+            lambda: Connection(seen), f"127.0.0.{number + 2}", port, backlog=4096
+        )
         port = server.sockets[0].getsockname()[1]
     print(port, flush=True)
     await asyncio.Event().wait()

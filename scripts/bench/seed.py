@@ -69,10 +69,10 @@ async def planned_in(pool: Pool) -> float | None:
     return seconds
 
 
-async def durability(dsn: str) -> str:
-    """Say how the server keeps what is committed."""
+async def server(dsn: str) -> str:
+    """Say which server it is, and how it keeps what is committed."""
     connection = await asyncpg.connect(dsn)
     try:
-        return f"fsync {await connection.fetchval(_sql.fsync)}"
+        return str(await connection.fetchval(_sql.server))
     finally:
         await connection.close()

@@ -34,7 +34,8 @@ FROM last JOIN attempts a ON a.delivery_id = last.id
 -- Seconds from accepting the last event to having planned it; null until then.
 SELECT extract(epoch FROM planned_at - accepted_at)::float8 FROM events ORDER BY accepted_at DESC LIMIT 1
 
--- name: fsync
--- Whether commits are flushed to disk.
-SELECT current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')
+-- name: server
+-- Which server it is, and whether commits are flushed to disk.
+SELECT split_part(current_setting('server_version'), ' ', 1) || ', fsync ' || current_setting('fsync')
+  || ', synchronous_commit ' || current_setting('synchronous_commit')
   || ', shared_buffers ' || current_setting('shared_buffers')

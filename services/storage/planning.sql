@@ -18,9 +18,9 @@ matched AS (
       'themes', (SELECT jsonb_agg(f) FROM unnest(s.f_themes) f WHERE f = ANY (e.m_themes)),
       'audience', (SELECT jsonb_agg(f) FROM unnest(s.f_audience) f WHERE f = ANY (e.m_audience)),
       'procedures', CASE WHEN e.m_procedure = ANY (s.f_procedures) THEN jsonb_build_array(e.m_procedure) END,
-      'value', CASE WHEN s.f_currency IS NOT NULL THEN jsonb_build_object(
+      'value', CASE WHEN e.whole AND s.f_currency IS NOT NULL THEN jsonb_build_object(
         'min', s.f_min_value, 'max', s.f_max_value, 'currency', s.f_currency) END,
-      'text', nullif(array_to_string(s.f_words, ' '), '')
+      'text', CASE WHEN e.whole THEN nullif(array_to_string(s.f_words, ' '), '') END
     )) AS match
   FROM subscriptions s CROSS JOIN e
   WHERE s.status NOT IN ('pending', 'ended')

@@ -93,7 +93,7 @@ def in_range(wanted: Any, money: dict[str, Any]) -> bool:
 
 def criteria(wanted: Filter, event: Event) -> dict[str, Any]:
     """The criteria that were met, as they are to be kept."""
-    data = event.data
+    data, compared = event.data, event.type in WHOLE
     found: dict[str, Any] = {
         "types": [str(event.type)] if wanted.types else [],
         "regions": [f for f in wanted.regions if any(c.startswith(f) for c in data.get("regions", ()))],
@@ -101,9 +101,9 @@ def criteria(wanted: Filter, event: Event) -> dict[str, Any]:
         "themes": [theme for theme in wanted.themes if theme in data.get("themes", ())],
         "audience": [name for name in wanted.audience if name in data.get("audience", ())],
         "procedures": [name for name in wanted.procedures if name == data.get("procedure")],
-        "text": " ".join(wanted.words),
+        "text": " ".join(wanted.words) if compared else "",
     }
-    if wanted.value is not None:
+    if compared and wanted.value is not None:
         ends = {"min": wanted.value.min, "max": wanted.value.max}
         found["value"] = {name: float(end) for name, end in ends.items() if end is not None}
         found["value"]["currency"] = wanted.value.currency

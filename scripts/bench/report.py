@@ -1,0 +1,146 @@
+"""The numbers as a table, and docs/performance.md."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scripts.bench.latency import Isolation, Latency
+from scripts.bench.memory import Memory
+from scripts.bench.rates import Rates
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement: what was measured, what came of it, and what was aimed at."""
+
+    what: str
+    result: str
+    aim: str = "—"
+    met: bool | None = None
+    missed: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a whole run found, and on what."""
+
+    date: str
+    command: str
+    machine: Mapping[str, str]
+    lines: Sequence[Line]
+
+
+def _list(values: Sequence[float], form: str = ",.0f") -> str:
+    return ", ".join(format(value, form) for value in values)
+
+
+def rate_lines(name: str, library: str, rates: Rates, aim: float | None) -> list[Line]:
+    """Write down rates."""
+    met = None if aim is None else rates.ratio >= aim
+    return [
+        Line(f"{name}, bare {library}", f"{_list(rates.bare)} /s"),
+        Line(
+            f"{name}, one dispatcher",
+            f"{_list(rates.ours)} /s; {_list(rates.cpu_ms, '.2f')} ms of processor each",
+        ),
+        Line(
+            f"{name}, dispatcher against bare",
+            f"{rates.ratio:.0%}",
+            "—" if aim is None else f"≥ {aim:.0%}",
+            met,
+            f"One dispatcher reaches {rates.ratio:.0%} of bare {library}, not {aim or 0:.0%}.",
+        ),
+    ]
+
+
+def latency_lines(name: str, found: Latency) -> list[Line]:
+    """Write down a latency."""
+    met = found.p50 < 25 and found.p99 < 100
+    numbers = f"p50 {found.p50:.0f}, p95 {found.p95:.0f}, p99 {found.p99:.0f} ms"
+    missed = f"Latency, {name}, is {numbers}: slower than aimed at."
+    aim = "p50 < 25, p99 < 100 ms"
+    return [Line(f"latency, {name}", f"{numbers} ({found.count} events)", aim, met, missed)]
+
+
+def isolation_lines(found: Isolation) -> list[Line]:
+    """Write down what hanging receivers do to the others."""
+    return [
+        Line("p99 of 27 receivers, alone", f"{_list(found.without)} ms"),
+        Line("p99 of 27 receivers, beside 3 that hang", f"{_list(found.beside)} ms"),
+        Line(
+            "p99 beside hanging ones against alone",
+            f"{found.ratio:.2f}",
+            "≤ 1.2",
+            found.ratio <= 1.2,
+            f"Beside hanging receivers the p99 of the others is {found.ratio:.2f} times as long.",
+        ),
+    ]
+
+
+def memory_lines(found: Memory) -> list[Line]:
+    """Write down memory and planning."""
+    name = f"one event to {found.subscriptions:,} webhooks"
+    flat = found.growth < 10
+    numbers = (
+        f"at most {found.most:.0f} MB (before: {found.before:.0f}), {found.growth:+.0f} MB in the second half"
+    )
+    return [
+        Line(f"{name}: accepted to planned", f"{found.planning_seconds:.1f} s"),
+        Line(f"{name}: sent", f"{found.per_second:,.0f} /s"),
+        Line(
+            f"{name}: dispatcher's memory",
+            numbers,
+            "< 200 MB, flat",
+            found.most < 200 and flat,
+            f"The dispatcher's memory was {numbers}.",
+        ),
+    ]
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Write the numbers as a Markdown table."""
+    rows = [f"| {x.what} | {x.result} | {x.aim} | {_verdict(x)} |" for x in lines]
+    return "\n".join(["| what | result | aim | met |", "|---|---|---|---|", *rows])
+
+
+def _verdict(line: Line) -> str:
+    return {None: "", True: "yes", False: "**no**"}[line.met]
+
+
+_HOW = """\
+## How to read it
+
+Rates depend on the machine and on what else it does, so each is measured beside what the bare library
+does in the same run, in turns, with the same body, headers, concurrency and receiver; the ratio is the
+number that travels. `bare` connects, posts and reads the answer, nothing more. The dispatcher claims,
+signs, posts, records every attempt with fsync, logs one line for each, and tells Kafka of each; on a
+machine with few cores it also shares them with PostgreSQL and Kafka, which the bare client does not.
+The processor time is the dispatcher's alone.
+
+Latency counts from the start of the request to `POST /v1/events` until the webhook is at its receiver:
+accepted in PostgreSQL, relayed to Kafka, planned, claimed, sent. One subscription of ten matches.
+Without other load on the machine it is lower than during tests.
+
+Every part is real and its own process: PostgreSQL with fsync, the broker, the publisher, the dispatcher,
+the receivers (127.0.0.2 and on), and the load. Processes run with the default settings.
+"""
+
+
+def page(run: Run) -> str:
+    """Write docs/performance.md."""
+    machine = "\n".join(f"- {name}: {fact}" for name, fact in run.machine.items())
+    missed = [line.missed for line in run.lines if line.met is False]
+    verdict = "\n".join(f"- {text}" for text in missed) or "All aims were met in this run."
+    return f"""\
+# Performance
+
+Written by `{run.command}` on {run.date}; run it again to see what your machine does.
+
+{machine}
+
+{table(run.lines)}
+
+## What was missed
+
+{verdict}
+
+{_HOW}"""
