@@ -34,7 +34,7 @@ class Latency:
     @classmethod
     def of(cls, values: list[float]) -> "Latency":
         """Summarise."""
-        return cls(*(percentile(values, share) for share in (0.5, 0.95, 0.99)), len(values))
+        return cls(percentile(values, 0.5), percentile(values, 0.95), percentile(values, 0.99), len(values))
 
 
 @dataclass(frozen=True)

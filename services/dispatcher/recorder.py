@@ -6,7 +6,7 @@ because of a slow database, only because of a dead process.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.domain import breaker
@@ -30,13 +30,15 @@ class Recorder:
         self._waiting: list[Result] = []
         self._writing: Sequence[Result] = ()
         self._some = asyncio.Event()
+        #: Called when the database has some more.
+        self.when_recorded: Callable[[], None] = lambda: None
 
     def put(self, result: Result) -> None:
         """Have a result recorded soon."""
         self._waiting.append(result)
         self._some.set()
 
-    def unrecorded(self) -> Iterable[Result]:
+    def unrecorded(self) -> Sequence[Result]:
         """The results that the database does not have yet."""
         return [*self._writing, *self._waiting]
 
@@ -59,7 +61,7 @@ class Recorder:
                 while self._writing or self._waiting:
                     await self._write_next()
         except TimeoutError:
-            log.error("outcomes not recorded before stopping: %d", len(list(self.unrecorded())))
+            log.error("outcomes not recorded before stopping: %d", len(self.unrecorded()))
 
     async def _write_next(self) -> None:
         if not self._writing:
@@ -68,6 +70,7 @@ class Recorder:
         self._writing = ()
         if not self._waiting:
             self._some.clear()
+        self.when_recorded()
 
     async def _write(self, results: Sequence[Result]) -> None:
         wait = 0.05

@@ -77,6 +77,7 @@ class Sender:
         self._retries = 0
         self._news = asyncio.Event()
         self._freed = asyncio.Event()
+        recorder.when_recorded = self._freed.set
 
     def wake(self) -> None:
         """Say that something new may be owed."""
@@ -193,7 +194,7 @@ class Sender:
 
     async def _gather(self) -> None:
         """Let slots come free for a moment before claiming again, so that claims come in batches."""
-        if not self._free():
+        if self._free() <= 0:
             await self._until_freed(_POLL_SECONDS)
         end = time.monotonic() + _GATHER_SECONDS
         while self._free() < self._policy.slots // 4 and (left := end - time.monotonic()) > 0:
@@ -205,7 +206,7 @@ class Sender:
 
     async def _idle(self) -> None:
         """Wait for news, for a slot when there is none, or for the next retry's time."""
-        if not self._free():
+        if self._free() <= 0:
             await self._until_freed(_POLL_SECONDS)
         elif self._tasks:
             await until(self._news, await self._until_due())

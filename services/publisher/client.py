@@ -13,7 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_before_delay,
+)
 from tenacity.wait import wait_exponential, wait_random
 
 from services.domain.event import BATCH, STRUCTURED
@@ -43,7 +49,9 @@ class PublishRefused(Exception):
 
     def __str__(self) -> str:
         lines = [str(self.problem.get("detail") or f"HTTP {self.status}")]
-        lines += [f"  {e.get('pointer') or '/'}: {e.get('detail')}" for e in self.problem.get("errors", ())]
+        errors = self.problem.get("errors")
+        told = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+        lines += [f"  {e.get('pointer') or '/'}: {e.get('detail')}" for e in told]
         return "\n".join(lines)
 
 
@@ -53,6 +61,10 @@ class PublisherUnavailable(Exception):
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
+
+
+class _NoAddress(PublisherUnavailable):
+    """There is nothing to try again."""
 
 
 class PublisherClient:
@@ -102,7 +114,7 @@ class PublisherClient:
 
     async def _post(self, body: Any, content_type: str) -> Any:
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(PublisherUnavailable),
+            retry=retry_if_exception_type(PublisherUnavailable) & retry_if_not_exception_type(_NoAddress),
             wait=_wait,
             stop=stop_before_delay(self._patience_seconds),
             reraise=True,
@@ -114,8 +126,13 @@ class PublisherClient:
             raise RuntimeError("use `async with PublisherClient(…)`")
         headers = {"Content-Type": content_type}
         try:
-            async with self._session.post(self._url, json=body, headers=headers) as response:
+            # a redirect would turn it into a GET
+            async with self._session.post(
+                self._url, json=body, headers=headers, allow_redirects=False
+            ) as response:
                 return await _answer(response)
+        except aiohttp.InvalidURL as error:
+            raise _NoAddress(f"{self._url} is not an http address") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise PublisherUnavailable(f"{self._url}: {error or type(error).__name__}") from error
 
@@ -126,8 +143,18 @@ async def _answer(response: aiohttp.ClientResponse) -> Any:
     if response.status in _REPEATED:
         wait = _retry_after(response.headers.get("Retry-After"))
         raise PublisherUnavailable(f"{response.url}: HTTP {response.status}", wait)
-    problem = await response.json(content_type=None) if "json" in response.content_type else {}
-    raise PublishRefused(response.status, problem)
+    raise PublishRefused(response.status, await _problem(response))
+
+
+async def _problem(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """Read a problem; whatever else answers, a proxy perhaps, tells no more than its status."""
+    if "json" not in response.content_type:
+        return {}
+    try:
+        problem = await response.json(content_type=None)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
 
 
 def _retry_after(value: str | None) -> float:

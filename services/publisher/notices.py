@@ -16,7 +16,8 @@ from services.domain.event import EventType
 def notice_event(opportunity: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Write the CloudEvent of a notice read by `read_notice`."""
     kind = _kind(opportunity)
-    own = opportunity.get("version", 1) if kind == EventType.PUBLISHED else opportunity.get("notice_id")
+    version = opportunity.get("version", 1)
+    own = version if kind == EventType.PUBLISHED else opportunity.get("notice_id") or f"{kind}:{version}"
     event = {
         "specversion": "1.0",
         "id": f"{opportunity['id']}:{own}",

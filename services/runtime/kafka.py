@@ -39,18 +39,24 @@ async def _create(admin: AIOKafkaAdminClient, name: str) -> None:
 
 @asynccontextmanager
 async def open_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """Open an idempotent producer that waits for all replicas; raise KafkaError when it cannot."""
+    """Open a producer that waits for all replicas; raise KafkaError when it cannot.
+
+    A send that is not answered within 10 s fails; what was sent may then be there all the same.
+    """
+    # aiokafka's idempotent producer never gives up, so that nobody can stop while Kafka is away, and
+    # after a record that Kafka refused its sequence numbers no longer fit. It has one request in flight
+    # per partition either way, so the order holds; readers know an event by its identity.
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         client_id="omroeper",
-        enable_idempotence=True,
+        acks="all",
         linger_ms=0,
         request_timeout_ms=10_000,
         max_request_size=2 * settings.body_limit_bytes + 100_000,
         compression_type=None,
     )
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await _stop(producer)

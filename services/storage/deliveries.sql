@@ -17,10 +17,12 @@ first_tries AS (
   SELECT id, subscription_id, destination, turn FROM deliveries
   WHERE channel = $1 AND state = 'pending' AND (expires_at IS NULL OR expires_at > now())
     AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
-  ORDER BY turn LIMIT $2 - (SELECT count(*) FROM retries) FOR UPDATE SKIP LOCKED
+  ORDER BY turn LIMIT $2 FOR UPDATE SKIP LOCKED
 ),
 due AS (
-  SELECT * FROM first_tries UNION ALL SELECT * FROM retries
+  -- limited here and not above, where a limit that is computed would make the planner expect too much
+  SELECT * FROM retries
+  UNION ALL (SELECT * FROM first_tries ORDER BY turn LIMIT $2 - (SELECT count(*) FROM retries))
 ),
 ranked AS (
   SELECT due.id, due.subscription_id, h.open_until,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,6 +31,12 @@ _LOOPBACK = "127.0.0.0/8"
 _SUBJECT = re.compile(r"opdracht-[0-9a-f]{12}")
 Run = Callable[..., Process]
 Event = dict[str, Any]
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait patiently for a condition that is looked up; AssertionError when it does not come."""
+    looked_up: Callable[[], Any] = condition
+    await until(looked_up, seconds=PATIENCE, what=what)
 
 
 def environment(**changes: Any) -> dict[str, str]:
@@ -106,7 +112,10 @@ class Service:
         """Open a path with the key; give the status and the JSON, or 0 and None when nobody answers."""
         headers = {"Authorization": f"Bearer {KEY}"}
         try:
-            async with aiohttp.ClientSession() as session, session.get(self.url + path, headers=headers) as seen:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(self.url + path, headers=headers) as seen,
+            ):
                 return seen.status, await seen.json()
         except aiohttp.ClientError:
             return 0, None
@@ -127,7 +136,7 @@ class Service:
             assert self.process.exit_code is None, self.process.output[-4_000:]
             return answers[-1][0] == wanted
 
-        await until(answered, seconds=PATIENCE, what=f"/readyz to answer {wanted}")
+        await eventually(answered, f"/readyz to answer {wanted}")
         return answers[-1][1]
 
     def publishing(self) -> PublisherClient:
@@ -186,7 +195,9 @@ class Ledger:
 
     async def in_flight(self) -> set[UUID]:
         """Name what is borrowed by a dispatcher."""
-        return {row["id"] for row in await self._pool.fetch("SELECT id FROM deliveries WHERE state = 'sending'")}
+        return {
+            row["id"] for row in await self._pool.fetch("SELECT id FROM deliveries WHERE state = 'sending'")
+        }
 
     async def lost_leases(self) -> set[UUID]:
         """Name what was taken back from a dispatcher at least once."""
@@ -206,11 +217,13 @@ class Ledger:
             return last == Counter(sent=count)
 
         try:
-            await until(all_sent, seconds=PATIENCE, what=f"{count} deliveries to be sent")
+            await eventually(all_sent, f"{count} deliveries to be sent")
         except AssertionError as error:
             raise AssertionError(f"{error}; they are {dict(last)}") from None
 
-    async def check(self, arrived: Sequence[Receipt], published: Iterable[Event], targets: Sequence[str]) -> None:
+    async def check(
+        self, arrived: Sequence[Receipt], published: Iterable[Event], targets: Sequence[str]
+    ) -> None:
         """Fail unless each (event, target) is sent, arrived, and always under its one id."""
         owed = {(row["subject"], row["target"]): row for row in await self.owed()}
         wanted = {(subject_of(event), target) for event in published for target in targets}

@@ -15,13 +15,13 @@ from tests.chaos.stage import (
     Service,
     environment,
     events,
+    eventually,
     publish,
     receipts,
     repeated,
     subscribe,
 )
 from tests.rig.receiver import Receiver, Reply
-from tests.rig.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka]
 HOOKS, DEAD = 30, 3
@@ -36,7 +36,7 @@ async def test_three_dead_hosts_do_not_delay_the_other_27(
         receivers = [await stack.enter_async_context(Receiver()) for _ in range(HOOKS)]
         places = [(receiver, "/") for receiver in receivers]
         env = _environment(kafka, database_url)
-        await _three_hang(pool, omroeper, env, places, events(16))
+        await _three_hang(pool, omroeper, env, places, events(8))
 
 
 async def test_three_dead_paths_do_not_delay_the_other_27_of_their_host(
@@ -45,7 +45,7 @@ async def test_three_dead_paths_do_not_delay_the_other_27_of_their_host(
     async with Receiver() as receiver:
         places = [(receiver, f"/{number}") for number in range(HOOKS)]
         env = _environment(kafka, database_url)
-        await _three_hang(pool, omroeper, env, places, events(16))
+        await _three_hang(pool, omroeper, env, places, events(8))
 
 
 def _environment(kafka: str, database_url: str, **settings: object) -> dict[str, str]:
@@ -74,7 +74,7 @@ async def _three_hang(
         assert not dead & set(sent)
         return len(sent) == len(alive) * len(given)
 
-    await until(all_others_sent, seconds=PATIENCE, what="all that can be told to be told")
+    await eventually(all_others_sent, "all that can be told to be told")
     told = [r for r in receipts({receiver for receiver, _ in places}) if r.target in alive]
     assert len(told) == len({r.delivery for r in told}) == len(alive) * len(given)
     released.set()
@@ -104,7 +104,7 @@ async def test_a_fan_out_to_5000_does_not_starve_a_small_event_that_comes_after_
         await publish(publisher, [large])
         await receiver.wait_for(1, seconds=PATIENCE)
         (small_id,) = await publish(publisher, [small])
-        await until(lambda: _planned(publisher, small_id), seconds=PATIENCE, what="the small event's plan")
+        await eventually(lambda: _planned(publisher, small_id), "the small event's plan")
         begin.set()  # only now is there a queue to stand in
         await ledger.until_sent(FAN_OUT + FEW)
         order = [request.path.startswith("/few/") for request in receiver.requests]

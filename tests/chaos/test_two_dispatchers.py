@@ -65,7 +65,11 @@ def _hold_back(receiver: Receiver, until: asyncio.Event) -> None:
 
 
 async def _killed_in_the_middle(
-    receiver: Receiver, publisher: Service, victim: Service, batch: Sequence[dict[str, object]], ledger: Ledger
+    receiver: Receiver,
+    publisher: Service,
+    victim: Service,
+    batch: Sequence[dict[str, object]],
+    ledger: Ledger,
 ) -> set[UUID]:
     """Kill a dispatcher while it and the other are sending; return what was in flight."""
     killed, before = asyncio.Event(), len(receiver.requests)

@@ -1,5 +1,6 @@
 """`omroeper up` on its embedded parts: killed, started twice, stopped in the middle."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ from tests.rig.waiting import until
 
 pytestmark = pytest.mark.chaos
 HOOKS = 20
-SLOTS = 8
+SLOTS, MAIL_SLOTS = 8, 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Home:
 
     def up(self, **settings: object) -> Service:
         """Start `omroeper up` here."""
-        env = environment(lease_seconds=2, webhook_slots=SLOTS, **settings)
+        env = environment(lease_seconds=2, webhook_slots=SLOTS, smtp_connections=MAIL_SLOTS, **settings)
         return Service(self.run, env, "up", "--data", str(self.directory))
 
     @asynccontextmanager
@@ -134,7 +135,7 @@ async def test_ctrl_c_stops_up_while_receivers_hang_and_others_are_being_told(ho
             what="all three to hang",
         )
         assert home.inhabitants()
-        assert up.process.stop() == 0
+        assert await asyncio.to_thread(up.process.stop) == 0
         assert home.inhabitants() == []
         assert not (home.directory / "running.json").exists()
         before = len(receiver.requests) + len(mail.mails)
@@ -147,6 +148,7 @@ async def test_ctrl_c_stops_up_while_receivers_hang_and_others_are_being_told(ho
             arrived = receipts([receiver], mail)
             await ledger.check(arrived, given, targets)
             again = repeated(arrived)
-            assert {r.target for r in arrived if r.delivery in again} == set(hanging)
+            assert {r.target for r in arrived if r.delivery in again} >= set(hanging)
             assert set(again.values()) == {1}
+            assert len(again) <= SLOTS + MAIL_SLOTS
         assert up.process.stop() == 0

@@ -116,6 +116,13 @@ async def test_an_event_in_binary_mode_without_a_required_header_is_refused(
     assert await count_events(pool) == 0
 
 
+async def test_a_header_of_binary_mode_alone_makes_it_no_bare_opportunity(api: Api, pool: Pool) -> None:
+    answer = await api.post(opportunity(), ce_type="opportunity.withdrawn")
+    assert answer.status == 422
+    assert answer.pointers == ["/specversion", "/id", "/source"]
+    assert await count_events(pool) == 0
+
+
 async def test_a_withdrawal_needs_no_more_than_its_subject(api: Api, pool: Pool) -> None:
     event = cloudevent(type="opportunity.withdrawn", subject="opdracht-9")
     del event["data"]

@@ -1,110 +1,28 @@
-"""The relay against a real Kafka: every accepted event gets there, through outages and in company."""
+"""The relay against a real Kafka: every accepted event gets there, as it was and in company."""
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-from uuid import UUID, uuid4
+from contextlib import AsyncExitStack
+from datetime import datetime
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from cloudevents.core.bindings import kafka as oracle
 
 from services.domain.cloudevents import from_kafka
-from services.domain.event import Event, bare_event, parse_cloudevent
+from services.domain.event import bare_event, parse_cloudevent
 from services.domain.strict_json import parse_json
-from services.publisher.relay import Relay
 from services.runtime.database import Pool
-from services.runtime.listen import listen
-from services.runtime.settings import Settings
 from services.storage import events, planning
-from tests.integration.web import serving
-from tests.rig.kafka import KafkaServer
-from tests.rig.process import free_port
+from tests.integration.relaying import accept, reading, relaying, settings_for
 from tests.rig.samples import SOURCE, cloudevent, opportunity
 from tests.rig.waiting import until
 
 pytestmark = pytest.mark.kafka
-FOREVER = 3_600.0
-
-
-def settings_for(bootstrap: str, dsn: str, **more: Any) -> Settings:
-    """Settings with topics of this test's own; what is not planned stays with Kafka, unless asked."""
-    name = uuid4().hex
-    topics = {"events_topic": f"events-{name}", "status_topic": f"status-{name}"}
-    given = {"kafka_bootstrap_servers": bootstrap, "database_url": dsn, "relay_again_seconds": FOREVER}
-    return Settings(**{**topics, **given, **more})
-
-
-@asynccontextmanager
-async def relaying(pool: Pool, settings: Settings) -> AsyncIterator[Relay]:
-    """Run a relay as `serve publisher` does, woken by the database."""
-    relay, stop = Relay(pool, settings), asyncio.Event()
-    tasks = [
-        asyncio.create_task(relay.run(stop)),
-        asyncio.create_task(listen(settings.database_url, "events_accepted", relay.wake, stop)),
-    ]
-    try:
-        yield relay
-    finally:
-        stop.set()
-        relay.wake()
-        await asyncio.gather(*tasks)
-
-
-class Topic:
-    """Collects what arrives on the events topic."""
-
-    def __init__(self) -> None:
-        self.records: list[ConsumerRecord] = []
-
-    @property
-    def ids(self) -> Counter[str]:
-        """How often each event came, by its CloudEvents id."""
-        return Counter(from_kafka(record.headers, record.value).id for record in self.records)
-
-    async def wait_for(self, ids: Sequence[str]) -> None:
-        """Wait until each of these came."""
-        await until(lambda: set(ids) <= set(self.ids), seconds=60, what=f"{len(ids)} events on the topic")
-
-
-@asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[Topic]:
-    """Read the events topic from its beginning."""
-    topic = Topic()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auto_offset_reset="earliest",
-        metadata_max_age_ms=500,
-    )
-
-    async def read() -> None:
-        async for record in consumer:
-            topic.records.append(record)
-
-    await consumer.start()
-    consumer.subscribe(pattern=f"^{settings.events_topic}$")
-    task = asyncio.create_task(read())
-    try:
-        yield topic
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await consumer.stop()
-
-
-async def accept(pool: Pool, given: Sequence[Event]) -> list[UUID]:
-    async with pool.acquire() as connection, connection.transaction():
-        accepted = await events.accept(connection, given, accepted_by="http", relay=True)
-    return [one.id for one in accepted]
 
 
 async def test_an_event_goes_to_kafka_as_others_read_it(pool: Pool, database_url: str, kafka: str) -> None:
     settings = settings_for(kafka, database_url)
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
-    given = cloudevent(data=opportunity(id="opdracht-é".replace("é", "e"), title="Één"), traceparent=trace)
+    given = cloudevent(data=opportunity(id="opdracht-e", title="Één"), traceparent=trace)
     async with relaying(pool, settings), reading(settings) as topic:
         await accept(pool, [parse_cloudevent(given)])
         await topic.wait_for([given["id"]])
@@ -117,7 +35,7 @@ async def test_an_event_goes_to_kafka_as_others_read_it(pool: Pool, database_url
     read = oracle.from_kafka_event(message)
     assert (read.get_id(), read.get_source(), read.get_type()) == (given["id"], SOURCE, given["type"])
     assert (read.get_subject(), read.get_datacontenttype()) == ("opdracht-e", "application/json")
-    assert read.get_time().isoformat() == "2027-01-12T08:00:00+00:00"
+    assert read.get_time() == datetime.fromisoformat(given["time"])
     assert read.get_extension("traceparent") == trace
     assert read.get_data() == parse_cloudevent(given).data
 
@@ -219,33 +137,3 @@ async def test_an_event_too_large_for_the_broker_does_not_hold_up_the_others(
     assert set(topic.ids) == {event.id for event in others}
     kept = await pool.fetch("SELECT ce_id FROM events WHERE relay_after < now() + interval '5 min'")
     assert {row["ce_id"] for row in kept} == {event.id for event in large}
-
-
-async def test_what_is_accepted_while_kafka_is_down_is_relayed_when_it_returns(
-    pool: Pool, database_url: str, own_kafka: Callable[[], KafkaServer]
-) -> None:
-    server = await asyncio.to_thread(own_kafka)
-    settings = settings_for(server.bootstrap, database_url)
-    before, during = cloudevent(), [cloudevent() for _ in range(5)]
-    async with relaying(pool, settings) as relay, serving(pool) as api:
-        async with reading(settings) as topic:
-            await api.publish(before)
-            await topic.wait_for([before["id"]])
-        await asyncio.to_thread(server.kill)
-        answers = [await api.publish(event) for event in during]
-        assert [answer.status for answer in answers] == [202] * 5
-        await until(lambda: not relay.connected, seconds=60, what="the relay to notice the outage")
-        assert (await api.publish(during[0])).body["status"] == "duplicate"
-        await asyncio.to_thread(server.restart)
-        async with reading(settings) as topic:
-            await topic.wait_for([event["id"] for event in (before, *during)])
-    assert set(topic.ids) == {event["id"] for event in (before, *during)}
-
-
-async def test_a_relay_started_without_kafka_stops_when_it_is_told_to(pool: Pool, database_url: str) -> None:
-    settings = settings_for(f"127.0.0.1:{free_port()}", database_url)
-    event = parse_cloudevent(cloudevent())
-    async with relaying(pool, settings) as relay, asyncio.timeout(60):
-        await accept(pool, [event])
-        assert not relay.connected
-    assert await pool.fetchval("SELECT relay_after <= now() FROM events")

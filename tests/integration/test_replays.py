@@ -148,18 +148,17 @@ async def test_a_replay_asks_for_what_meets_all_that_is_given(books: Books) -> N
     first, _ = await books.plan(), await books.plan()
     await books.pool.execute(END)
     later = (utc_now() + timedelta(minutes=1)).isoformat()
-    counts = {
-        name: (await replay(books, dry_run=True, **wanted))["matched"]
-        for name, wanted in {
-            "event": {"event": first},
-            "subscriber": {"subscriber": one.slug},
-            "channel": {"channel": "email"},
-            "both": {"event": first, "subscriber": other.slug},
-            "neither": {"event": first, "state": "sent"},
-            "since": {"since": later},
-            "until": {"until": later},
-        }.items()
+    asked: dict[str, dict[str, Any]] = {
+        "event": {"event": first},
+        "subscriber": {"subscriber": one.slug},
+        "channel": {"channel": "email"},
+        "both": {"event": first, "subscriber": other.slug},
+        "neither": {"event": first, "state": "sent"},
+        "since": {"since": later},
+        "until": {"until": later},
     }
+    answers = {name: await replay(books, dry_run=True, **wanted) for name, wanted in asked.items()}
+    counts = {name: answer["matched"] for name, answer in answers.items()}
     assert counts == {
         "event": 2,
         "subscriber": 2,

@@ -46,7 +46,8 @@ async def test_connections_that_are_cut_again_and_again_neither_lose_nor_repeat(
         open_pool(through(database_url, proxy.port)) as far,
         Receiver() as receiver,
     ):
-        settings = settings_for(through(database_url, proxy.port))
+        # what was claimed when the answer got lost on the way is nobody's until its lease ends
+        settings = settings_for(through(database_url, proxy.port), lease_seconds=5.0)
         books = Books(near, settings)
         somebody = await books.subscribe(receiver.url())
         async with sending(far, settings):
