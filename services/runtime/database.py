@@ -18,7 +18,7 @@ else:
     Pool = asyncpg.Pool
     Connection = asyncpg.Connection
 
-#: Worth waiting for: the server is stopping, starting, gone, or out of connections.
+#: Worth waiting for: the server is stopping, starting, gone, full, or out of connections.
 UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -27,7 +27,8 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,

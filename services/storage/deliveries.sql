@@ -99,13 +99,13 @@ settled AS (
   FROM (SELECT *, state IN ('retrying', 'pending') AS again, state IN ('sent', 'failed', 'expired') AS final
         FROM o) o
   WHERE d.id = o.id AND d.state = 'sending' AND d.attempts = o.attempt
-  RETURNING d.id
+  RETURNING d.id, d.next_attempt_at
 ),
 noted AS (
   INSERT INTO attempts (delivery_id, number, started_at, duration_ms, outcome, code, error, excerpt,
                         next_attempt_at, late)
   SELECT o.id, o.attempt, o.started_at, o.duration_ms, o.outcome, o.code, o.error, o.excerpt,
-    o.next_attempt_at, settled.id IS NULL
+    settled.next_attempt_at, settled.id IS NULL
   FROM o LEFT JOIN settled USING (id)
 )
 SELECT id FROM settled

@@ -109,7 +109,8 @@ class KafkaServer:
         properties = self._folder / "server.properties"
         settings = {"port": self._port, "controller_port": free_port(), "data": self._folder / "data"}
         properties.write_text(_PROPERTIES.format(**settings), "utf-8")
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # it must not begin with a hyphen, which the tool takes for an option
+        cluster = urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
         subprocess.run(command, check=True, capture_output=True, timeout=_START_SECONDS)
 
