@@ -1,48 +1,52 @@
-"""How much of a sender each destination may take: little until it has shown that it answers.
+"""How much of a sender each receiver may take: little until it has shown that it answers.
 
 Rules:
-1. A destination begins with a window of a few deliveries in flight.
-2. Every success widens its window by one, up to a cap; a failure halves it, down to a few.
-3. So receivers that never answer hold few slots, and the others do not notice them, not even those
-   that share their host.
+1. A key (a host, or one subscription) begins with a small window of deliveries in flight.
+2. Every success widens its window by one, up to a cap; a failure halves it, down to a floor.
+3. So receivers that never answer hold few slots, and the others do not notice them: not those on
+   other hosts, and not those that share their host.
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
-FIRST_WINDOW = 8
-SMALLEST_WINDOW = 4
+K = TypeVar("K", bound=Hashable)
+#: How many deliveries one host may have in flight before it has answered, and how few at least.
+FIRST_OF_HOST, FLOOR_OF_HOST = 8, 4
+#: The same of one subscription.
+FIRST_OF_EACH, FLOOR_OF_EACH = 1, 1
 _REMEMBERED = 1_000
 
 
-class Pace:
-    """The windows of the destinations of one sender."""
+class Pace(Generic[K]):
+    """The windows of the receivers of one sender, by key."""
 
-    def __init__(self, cap: int) -> None:
-        self.first_window = min(FIRST_WINDOW, cap)
-        self._cap = cap
-        self._in_flight: Counter[str] = Counter()
-        self._windows: OrderedDict[str, int] = OrderedDict()
+    def __init__(self, *, first: int, floor: int, cap: int) -> None:
+        self.first_window, self._floor, self._cap = min(first, cap), min(floor, cap), cap
+        self._in_flight: Counter[K] = Counter()
+        self._windows: OrderedDict[K, int] = OrderedDict()
 
-    def begin(self, destination: str) -> None:
+    def begin(self, key: K) -> None:
         """Note that a delivery goes out."""
-        self._in_flight[destination] += 1
+        self._in_flight[key] += 1
 
-    def end(self, destination: str, *, answered_well: bool) -> None:
+    def end(self, key: K, *, answered_well: bool) -> None:
         """Note that it is back."""
-        self._in_flight[destination] -= 1
-        if not self._in_flight[destination]:
-            del self._in_flight[destination]
-        window = self._windows.pop(destination, self.first_window)
-        smaller = max(window // 2, min(SMALLEST_WINDOW, self._cap))
-        self._windows[destination] = min(window + 1, self._cap) if answered_well else smaller
+        self._in_flight[key] -= 1
+        if not self._in_flight[key]:
+            del self._in_flight[key]
+        window = self._windows.pop(key, self.first_window)
+        smaller = max(window // 2, self._floor)
+        self._windows[key] = min(window + 1, self._cap) if answered_well else smaller
         if len(self._windows) > _REMEMBERED:
             self._windows.popitem(last=False)
 
-    def room(self) -> dict[str, int]:
-        """How many more each destination may take; those not named may take `first_window`."""
-        busy = {d: self._window(d) - n for d, n in self._in_flight.items()}
-        wary = {d: w for d, w in self._windows.items() if w < self.first_window and d not in busy}
+    def room(self) -> dict[K, int]:
+        """How many more each may take; those not named may take `first_window`."""
+        busy = {k: self._window(k) - n for k, n in self._in_flight.items()}
+        wary = {k: w for k, w in self._windows.items() if w < self.first_window and k not in busy}
         return {**busy, **wary}
 
-    def _window(self, destination: str) -> int:
-        return self._windows.get(destination, self.first_window)
+    def _window(self, key: K) -> int:
+        return self._windows.get(key, self.first_window)

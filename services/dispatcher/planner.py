@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200
 _BATCH_TIMEOUT_MS = 10  # an empty poll waits this long twice, and a new event with it
 _FETCH_WAIT_MS = 50  # Kafka answers as soon as there is something; librdkafka's broker only after this
+_SESSION_TIMEOUT_MS = 6_000  # so long its partitions wait for a planner that was killed
 _LONGEST_BACKOFF = 10.0
 
 
@@ -90,6 +91,8 @@ def make_broker(pool: Pool, settings: Settings, assigned: Assigned) -> KafkaBrok
         max_records=_BATCH_RECORDS,
         batch_timeout_ms=_BATCH_TIMEOUT_MS,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        session_timeout_ms=_SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 3,
         auto_offset_reset="earliest",  # a new group must not lose what came before it
         ack_policy=AckPolicy.MANUAL,
         parser=_parse,

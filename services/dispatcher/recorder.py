@@ -30,8 +30,6 @@ class Recorder:
         self._waiting: list[Result] = []
         self._writing: Sequence[Result] = ()
         self._some = asyncio.Event()
-        #: Called when the database has some more.
-        self.when_recorded: Callable[[], None] = lambda: None
 
     def put(self, result: Result) -> None:
         """Have a result recorded soon."""
@@ -70,7 +68,6 @@ class Recorder:
         self._writing = ()
         if not self._waiting:
             self._some.clear()
-        self.when_recorded()
 
     async def _write(self, results: Sequence[Result]) -> None:
         wait = 0.05

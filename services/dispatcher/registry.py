@@ -56,8 +56,8 @@ CHANNELS: Mapping[str, ChannelSpec] = {
     "email": ChannelSpec(
         make=Email,
         schedule=lambda s: s.email_schedule,
-        # one for each connection to the relay, so that no mail waits for one while its time runs
-        slots=lambda s: s.smtp_connections,
+        # while one outcome is recorded, its connection to the relay has the next mail
+        slots=lambda s: 2 * s.smtp_connections,
         attempt_seconds=lambda s: 4 * s.email_timeout_seconds,
     ),
 }

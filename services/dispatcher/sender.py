@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from services.dispatcher import metrics
 from services.dispatcher.announcements import Announcements
 from services.dispatcher.message import Channel, Message
-from services.dispatcher.pace import Pace
+from services.dispatcher.pace import FIRST_OF_EACH, FIRST_OF_HOST, FLOOR_OF_EACH, FLOOR_OF_HOST, Pace
 from services.dispatcher.recorder import Recorder
 from services.domain.delivery import (
     EXCERPT_BYTES,
@@ -72,12 +73,12 @@ class Sender:
         self._channel, self._policy, self._pool = channel, policy, pool
         self._recorder, self._announcements, self._vault = recorder, announcements, vault
         self._clock = clock
-        self._pace = Pace(policy.destination_slots)
+        self._hosts = Pace[str](first=FIRST_OF_HOST, floor=FLOOR_OF_HOST, cap=policy.destination_slots)
+        self._receivers = Pace[UUID](first=FIRST_OF_EACH, floor=FLOOR_OF_EACH, cap=policy.destination_slots)
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._retries = 0
         self._news = asyncio.Event()
         self._freed = asyncio.Event()
-        recorder.when_recorded = self._freed.set
 
     def wake(self) -> None:
         """Say that something new may be owed."""
@@ -117,8 +118,10 @@ class Sender:
             total=free,
             retries=max(0, min(free, for_retries)),
             lease_seconds=self._policy.lease_seconds,
-            room=self._pace.room(),
-            room_else=self._pace.first_window,
+            room=self._hosts.room(),
+            room_else=self._hosts.first_window,
+            room_of_each=self._receivers.room(),
+            room_of_each_else=self._receivers.first_window,
         )
         async with self._pool.acquire() as connection:
             claims = await deliveries.claim(connection, self._channel.name, limits)
@@ -126,7 +129,8 @@ class Sender:
         return claims
 
     def _start(self, claim: Claim) -> None:
-        self._pace.begin(claim.destination)
+        self._hosts.begin(claim.destination)
+        self._receivers.begin(claim.subscription_id)
         self._retries += claim.attempt > 1
         task = asyncio.create_task(self._attempt(claim))
         self._tasks[task] = claim
@@ -136,14 +140,15 @@ class Sender:
         claim = self._tasks.pop(task)
         self._retries -= claim.attempt > 1
         self._freed.set()
-        self._news.set()  # its destination may take another
+        self._news.set()  # its receiver may take another
         if not task.cancelled() and (bug := task.exception()):
             log.error("attempt left unrecorded: delivery %s", claim.id, exc_info=bug)
 
     async def _attempt(self, claim: Claim) -> None:
         started_at, begun = self._clock(), time.perf_counter()
         outcome = await self._send(claim)
-        self._pace.end(claim.destination, answered_well=isinstance(outcome, Sent))
+        self._hosts.end(claim.destination, answered_well=isinstance(outcome, Sent))
+        self._receivers.end(claim.subscription_id, answered_well=isinstance(outcome, Sent))
         step = settle(
             outcome,
             attempts=claim.attempt,

@@ -71,6 +71,12 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _written(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be an instant as text, such as 2027-01-12T12:00:00+01:00")
+    return value
+
+
 def _sensible(at: datetime) -> datetime:
     if not 1900 <= at.year <= 2999:
         raise ValueError("must be between the years 1900 and 2999")
@@ -144,7 +150,7 @@ Amount = Annotated[
     Field(ge=0, lt=Decimal("1e15"), max_digits=15, decimal_places=4),
     WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 1e15}),
 ]
-Instant = Annotated[AwareDatetime, AfterValidator(_sensible)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_sensible)]
 OpportunityId = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$"), AfterValidator(_one_line)
 ]

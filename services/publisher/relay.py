@@ -25,7 +25,8 @@ from services.storage import events
 
 log = logging.getLogger(__name__)
 _BATCH = 200
-_LEASE_SECONDS = 30.0
+_LEASE_SECONDS = 15.0  # longer than the producer tries
+_REFUSED_SECONDS = 2.0
 _POLL_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 
@@ -71,8 +72,10 @@ class Relay:
         if not due:
             return False
         done, failures = await _send(producer, self._settings.events_topic, due)
+        refused = [event_id for event_id, _ in due if event_id not in done]
         async with self._pool.acquire() as connection:
-            await events.handed_over(connection, done, self._settings.relay_again_seconds)
+            await events.handed_over(connection, list(done), self._settings.relay_again_seconds)
+            await events.not_handed_over(connection, refused, _REFUSED_SECONDS)
         for error in failures:
             log.warning("an event was not taken by Kafka, and is tried again: %s", type(error).__name__)
         if failures and not done:
@@ -88,7 +91,7 @@ class Relay:
 
 async def _send(
     producer: AIOKafkaProducer, topic: str, due: Sequence[tuple[UUID, Event]]
-) -> tuple[list[UUID], list[KafkaError]]:
+) -> tuple[set[UUID], list[KafkaError]]:
     sent = []
     for _, event in due:
         key, value, headers = to_kafka(event)
@@ -97,7 +100,7 @@ async def _send(
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
             raise outcome
-    done = [event_id for (event_id, _), o in zip(due, outcomes, strict=True) if not isinstance(o, KafkaError)]
+    done = {event_id for (event_id, _), o in zip(due, outcomes, strict=True) if not isinstance(o, KafkaError)}
     return done, [o for o in outcomes if isinstance(o, KafkaError)]
 
 

@@ -56,7 +56,8 @@ class Result:
 class Limits:
     """How much one claim may borrow: `total` at most, of which `retries` may be retries.
 
-    `room` says how many more a destination may take; one not named may take `room_else`.
+    `room` says how many more a destination may take; one not named may take `room_else`. The same of
+    each subscription say `room_of_each` and `room_of_each_else`.
     """
 
     total: int
@@ -64,6 +65,8 @@ class Limits:
     lease_seconds: float
     room: Mapping[str, int]
     room_else: int
+    room_of_each: Mapping[UUID, int]
+    room_of_each_else: int
 
 
 async def claim(connection: Connection, channel: str, limits: Limits) -> list[Claim]:
@@ -77,6 +80,9 @@ async def claim(connection: Connection, channel: str, limits: Limits) -> list[Cl
         list(limits.room),
         list(limits.room.values()),
         limits.room_else,
+        list(limits.room_of_each),
+        list(limits.room_of_each.values()),
+        limits.room_of_each_else,
     )
     return [Claim(*(row[name] for name in _CLAIMED)) for row in rows]
 

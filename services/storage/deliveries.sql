@@ -2,21 +2,27 @@
 -- Borrow what is due on a channel: first attempts in their fair turn, then retries.
 -- An open circuit breaker puts its deliveries off; a half-open one lets one through as a probe.
 -- $1 channel, $2 how many at most, $3 how many of these may be retries, $4 lease in seconds,
--- $5 destinations in flight, $6 how many more each may take, $7 how many any other may take
+-- $5 destinations in flight, $6 how many more each may take, $7 how many any other may take,
+-- $8 subscriptions in flight, $9 how many more each may take, $10 how many any other may take
 WITH busy AS (
   SELECT * FROM unnest($5::text[], $6::int[]) AS b (destination, room)
+),
+busy_each AS (
+  SELECT * FROM unnest($8::uuid[], $9::int[]) AS b (subscription_id, room)
 ),
 retries AS (
   SELECT id, subscription_id, destination, next_attempt_at AS turn FROM deliveries
   WHERE channel = $1 AND state = 'retrying' AND next_attempt_at <= now()
     AND (expires_at IS NULL OR expires_at > now())
     AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
+    AND subscription_id <> ALL (ARRAY(SELECT subscription_id FROM busy_each WHERE room <= 0))
   ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED
 ),
 first_tries AS (
   SELECT id, subscription_id, destination, turn FROM deliveries
   WHERE channel = $1 AND state = 'pending' AND (expires_at IS NULL OR expires_at > now())
     AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
+    AND subscription_id <> ALL (ARRAY(SELECT subscription_id FROM busy_each WHERE room <= 0))
   ORDER BY turn LIMIT $2 FOR UPDATE SKIP LOCKED
 ),
 due AS (
@@ -24,13 +30,17 @@ due AS (
   SELECT * FROM retries
   UNION ALL (SELECT * FROM first_tries ORDER BY turn LIMIT $2 - (SELECT count(*) FROM retries))
 ),
+counted AS (
+  SELECT due.*, row_number() OVER (PARTITION BY due.subscription_id ORDER BY due.turn) AS nth FROM due
+),
 ranked AS (
-  SELECT due.id, due.subscription_id, h.open_until,
-    row_number() OVER (PARTITION BY due.destination ORDER BY due.turn) <= coalesce(b.room, $7) AS fits,
-    row_number() OVER (PARTITION BY due.subscription_id ORDER BY due.turn) AS nth
-  FROM due
-  LEFT JOIN endpoint_health h ON h.subscription_id = due.subscription_id
-  LEFT JOIN busy b ON b.destination = due.destination
+  SELECT c.id, c.subscription_id, c.nth, h.open_until,
+    row_number() OVER (PARTITION BY c.destination, c.nth <= coalesce(e.room, $10) ORDER BY c.turn)
+      <= coalesce(b.room, $7) AND c.nth <= coalesce(e.room, $10) AS fits
+  FROM counted c
+  LEFT JOIN endpoint_health h ON h.subscription_id = c.subscription_id
+  LEFT JOIN busy b ON b.destination = c.destination
+  LEFT JOIN busy_each e ON e.subscription_id = c.subscription_id
 ),
 probes AS (
   -- holding the door: until the probe is back, or its lease is over, the breaker stays open

@@ -101,6 +101,11 @@ async def handed_over(connection: Connection, event_ids: Sequence[UUID], again_s
     await connection.execute(_sql.handed_over, event_ids, again_seconds)
 
 
+async def not_handed_over(connection: Connection, event_ids: Sequence[UUID], again_seconds: float) -> None:
+    """Give back events that Kafka did not take."""
+    await connection.execute(_sql.not_handed_over, event_ids, again_seconds)
+
+
 async def next_relay(connection: Connection) -> datetime | None:
     """Tell when the next event is to be handed over."""
     due: datetime | None = await connection.fetchval(_sql.next_relay)

@@ -39,6 +39,12 @@ RETURNING id, source, ce_id, type, subject, version, time, data, traceparent
 UPDATE events SET relay_after = now() + greatest(make_interval(secs => $2), now() - accepted_at)
 WHERE id = ANY ($1::uuid[]) AND planned_at IS NULL
 
+-- name: not_handed_over
+-- Kafka did not take them; they are due again soon.
+-- $1 event ids, $2 seconds
+UPDATE events SET relay_after = now() + make_interval(secs => $2)
+WHERE id = ANY ($1::uuid[]) AND planned_at IS NULL
+
 -- name: next_relay
 -- When the next event is to be handed over.
 SELECT min(relay_after) FROM events WHERE relay_after IS NOT NULL

@@ -203,4 +203,4 @@ def _check_repeats(again: Counter[UUID], in_flight: Sequence[set[UUID]], lost_le
     times = Counter(delivery for some in in_flight for delivery in some)
     assert again <= times
     assert again.keys() <= lost_leases
-    assert max(len(some) for some in in_flight) <= WEBHOOK_SLOTS + MAIL_SLOTS
+    assert max(len(some) for some in in_flight) <= WEBHOOK_SLOTS + 2 * MAIL_SLOTS

@@ -45,7 +45,7 @@ async def test_three_dead_paths_do_not_delay_the_other_27_of_their_host(
     async with Receiver() as receiver:
         places = [(receiver, f"/{number}") for number in range(HOOKS)]
         env = _environment(kafka, database_url)
-        await _three_hang(pool, omroeper, env, places, events(8))
+        await _three_hang(pool, omroeper, env, places, events(16))
 
 
 def _environment(kafka: str, database_url: str, **settings: object) -> dict[str, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.dispatcher.pace import FIRST_WINDOW
+from services.dispatcher.pace import FIRST_OF_HOST
 from services.runtime.database import Pool
 from tests.chaos.stage import (
     PATIENCE,
@@ -40,7 +40,7 @@ async def test_each_delivery_is_received_once_and_either_dispatcher_takes_over_f
         both_at_work = asyncio.Event()
         _hold_back(receiver, both_at_work)
         await publish(publisher, given[:EVENTS])
-        await receiver.wait_for(FIRST_WINDOW + 1, seconds=PATIENCE)  # more than one of them may have
+        await receiver.wait_for(FIRST_OF_HOST + 1, seconds=PATIENCE)  # more than one of them may have
         both_at_work.set()
         await ledger.until_sent(EVENTS * HOOKS)
         assert not repeated(receipts([receiver]))
@@ -75,7 +75,7 @@ async def _killed_in_the_middle(
     killed, before = asyncio.Event(), len(receiver.requests)
     _hold_back(receiver, killed)
     await publish(publisher, batch)
-    await receiver.wait_for(before + FIRST_WINDOW, seconds=PATIENCE)
+    await receiver.wait_for(before + FIRST_OF_HOST, seconds=PATIENCE)
     victim.kill()
     in_flight = await ledger.in_flight()
     killed.set()

@@ -85,7 +85,7 @@ async def _on_request(_: Request, error: Exception) -> Response:
 
 async def _on_unavailable(_: Request, error: Exception) -> Response:
     log.warning("database unavailable while answering: %s", type(error).__name__)
-    detail = "The database cannot be reached just now; nothing was accepted. Try again."
+    detail = "The database cannot be reached just now. Try again; what was accepted already is recognised."
     return respond(problem(503, detail), {"Retry-After": "2"})
 
 
@@ -95,11 +95,17 @@ async def _on_data(_: Request, error: Exception) -> Response:
     return respond(problem(422, "The request holds a value that cannot be kept or looked for."))
 
 
+async def _on_bug(_: Request, error: Exception) -> Response:
+    """Answer a bug of ours; the server writes it to the log."""
+    return respond(problem(500, "Something went wrong on our side; the log says what."))
+
+
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Invalid: _on_invalid,
     Refused: _on_refused,
     HTTPException: _on_http,
     RequestValidationError: _on_request,
+    Exception: _on_bug,
     asyncpg.DataError: _on_data,
     **dict.fromkeys(UNAVAILABLE, _on_unavailable),
 }
