@@ -75,7 +75,7 @@ async def _alternate(
 
 
 async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int) -> tuple[float, float]:
-    """Have one warm dispatcher send what is owed at once; return its rate, and its processor ms per delivery."""
+    """Have one warm dispatcher send what is owed; return its rate, and its processor ms per delivery."""
     async with parts.database() as dsn, open_pool(dsn, size=1) as pool:
         await seed.subscribe(dsn, channel, targets)
         with parts.omroeper("serve", "dispatcher", env=parts.settings(dsn)) as dispatcher:

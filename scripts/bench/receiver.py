@@ -1,4 +1,4 @@
-"""A receiver of webhooks that costs as little as it can; its own process (`python -m scripts.bench.receiver`).
+"""A receiver of webhooks that costs as little as it can; run by `python -m scripts.bench.receiver`.
 
 It listens on `--hosts` addresses from 127.0.0.2 on, all at one port, and says which port on its first
 line. What is posted under `/hang` is never answered. `GET /count` tells how many posts came; with

@@ -48,15 +48,14 @@ async def subscribe(dsn: str, channel: str, targets: Sequence[str], themes: Sequ
 
 async def owe(dsn: str, count: int) -> int:
     """Accept and plan so many events, as a planner does; return how many deliveries are owed."""
-    async with open_pool(dsn, size=1) as pool, pool.acquire() as connection:
-        async with connection.transaction():
-            batch = [bare_event(opportunity(str(uuid4())), source=samples.SOURCE) for _ in range(count)]
-            accepted = await events.accept(connection, batch, accepted_by="kafka", relay=False)
-            return await planning.plan(connection, [known.id for known in accepted])
+    async with open_pool(dsn, size=1) as pool, pool.acquire() as connection, connection.transaction():
+        batch = [bare_event(opportunity(str(uuid4())), source=samples.SOURCE) for _ in range(count)]
+        accepted = await events.accept(connection, batch, accepted_by="kafka", relay=False)
+        return await planning.plan(connection, [known.id for known in accepted])
 
 
 async def until_sent(pool: Pool, owed: int, seconds: float = 300) -> float:
-    """Wait until all is sent; return the seconds from the first attempt at the last `owed` to the last record."""
+    """Wait until all is sent; return the seconds from the first attempt at the last `owed` to its end."""
     async with asyncio.timeout(seconds):
         while await pool.fetchval(_sql.left):
             await asyncio.sleep(0.2)

@@ -152,7 +152,15 @@ class Books:
 
     async def claim(self, *, lease_seconds: float = 60.0, retries: int = 10) -> Sequence[Claim]:
         """Borrow what is due, as a dispatcher does that then says no more."""
-        limits = Limits(total=10, retries=retries, lease_seconds=lease_seconds, room={}, room_else=10, room_of_each={}, room_of_each_else=10)
+        limits = Limits(
+            total=10,
+            retries=retries,
+            lease_seconds=lease_seconds,
+            room={},
+            room_else=10,
+            room_of_each={},
+            room_of_each_else=10,
+        )
         async with self.pool.acquire() as connection, connection.transaction():
             return await deliveries.claim(connection, "webhook", limits)
 
