@@ -87,7 +87,7 @@ async def test_claiming_looks_only_at_what_is_due(
     claim = Queries(SERVICES / "storage/deliveries.sql").by_name["claim"]
     async with pool.acquire() as connection, connection.transaction():
         explained = await connection.fetchval(
-            f"EXPLAIN (FORMAT JSON) {claim}", "webhook", 100, 50, 60.0, ["host-7"], [0], 8
+            f"EXPLAIN (FORMAT JSON) {claim}", "webhook", 100, 50, 60.0, ["host-7"], [0], 8, [], [], 1
         )
     nodes = _nodes(json.loads(explained)[0]["Plan"])
     scanned = [node for node in nodes if node.get("Relation Name") == "deliveries"]
