@@ -44,7 +44,7 @@ def serve_dispatcher(port: Port = None) -> None:
 
 @serve_app.command("subscribers")
 def serve_subscribers(port: Port = None) -> None:
-    """Keep the registry, and let people unsubscribe."""
+    """Keep the registry, let people unsubscribe, and take in what comes back about mails."""
     _serve(_subscribers, port, "database_url", "secret_key")
 
 
@@ -103,4 +103,8 @@ async def _dispatcher(pool: Pool, settings: Settings, guard: Guard, stop: asynci
 
 async def _subscribers(pool: Pool, settings: Settings, guard: Guard, stop: asyncio.Event) -> None:
     routers = list(subscribers.routers(pool, Vault(settings), guard, settings))
-    await run_together(stop, _http("Omroeper subscribers", routers, pool, settings, stop))
+    await run_together(
+        stop,
+        _http("Omroeper subscribers", routers, pool, settings, stop),
+        subscribers.run_lmtp(pool, settings, stop),
+    )

@@ -44,11 +44,13 @@ def router(pool: Pool, guard: Guard) -> APIRouter:
             if row is None:
                 raise Refused(404, "There is no delivery with this id.")
             attempts = await ledger.attempts(connection, delivery_id)
+            receipts = await ledger.receipts(connection, [delivery_id])
         return {
             **delivery_json(row),
             "expires_at": row["expires_at"],
             "attempt_count": row["attempts"],
             "attempts": [dict(attempt) for attempt in attempts],
+            "receipts": receipts.get(delivery_id, []),
         }
 
     @routes.post("/v1/deliveries/{delivery_id}/retry", status_code=202, dependencies=[guard.needs("operate")])

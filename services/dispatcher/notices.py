@@ -1,5 +1,6 @@
-"""Tells the owner of an endpoint that was disabled, by another channel: a mail to the contact.
+"""Tells the owner of a target that was disabled, by another way: a mail to the contact.
 
+Where the contact is the very address that mails came back from, there is no other way here.
 A notice is due until it was told; one that cannot be mailed is tried for three days, then given up.
 """
 
@@ -57,6 +58,8 @@ async def _tell_due(pool: Pool, settings: Settings, mail: MailPool, templates: T
 async def _tell(notice: asyncpg.Record, settings: Settings, mail: MailPool, templates: Templates) -> str:
     if not notice["contact"]:
         return "no contact is known"
+    if notice["channel"] == "email" and notice["contact"].lower() == notice["target"].lower():
+        return "no other address is known"
     sender = read_sender(settings)
     message = write_notice(notice, settings, templates)
     try:

@@ -42,11 +42,15 @@ class Pace(Generic[K]):
         if len(self._windows) > _REMEMBERED:
             self._windows.popitem(last=False)
 
+    def full(self, key: K) -> bool:
+        """Tell whether one may take no more before something of it is back."""
+        return self._in_flight[key] >= self._window(key)
+
     def room(self) -> dict[K, int]:
         """How many more each may take; those not named may take `first_window`."""
         busy = {k: self._window(k) - n for k, n in self._in_flight.items()}
-        wary = {k: w for k, w in self._windows.items() if w < self.first_window and k not in busy}
-        return {**busy, **wary}
+        known = {k: w for k, w in self._windows.items() if w != self.first_window and k not in busy}
+        return {**busy, **known}
 
     def _window(self, key: K) -> int:
         return self._windows.get(key, self.first_window)

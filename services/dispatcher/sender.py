@@ -12,7 +12,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -42,6 +43,10 @@ from services.storage.deliveries import Claim, Limits, Result
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 _GATHER_SECONDS = 0.01
+#: When little came, more may be behind what a circuit breaker put off.
+_AGAIN_SECONDS = 0.05
+#: What is overdue and was not claimed waits for a slot, or for its receiver.
+_SHORTEST_SECONDS = 0.02
 _GRACE_SECONDS = 4.0
 
 
@@ -78,6 +83,7 @@ class Sender:
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._retries = 0
         self._news = asyncio.Event()
+        self._look_again: asyncio.TimerHandle | None = None
         self._freed = asyncio.Event()
 
     def wake(self) -> None:
@@ -97,10 +103,11 @@ class Sender:
     async def _round(self) -> None:
         try:
             self._news.clear()
-            claims = await self._claim() if self._free() > 0 else []
+            free = self._free()
+            claims, nothing_for = await self._claim(free) if free > 0 else ([], _POLL_SECONDS)
             for claim in claims:
                 self._start(claim)
-            await (self._gather() if claims else self._idle())
+            await (self._idle(nothing_for) if nothing_for else self._gather())
         except UNAVAILABLE as error:
             log.warning(
                 "sender waits for the database: channel %s, %s", self._channel.name, type(error).__name__
@@ -111,8 +118,11 @@ class Sender:
         # what is sent but not recorded counts too: a crash repeats no more than there are slots
         return max(0, self._policy.slots - len(self._tasks) - self._recorder.backlog)
 
-    async def _claim(self) -> list[Claim]:
-        free = self._free()
+    async def _claim(self, free: int) -> tuple[list[Claim], float]:
+        """Borrow what is due, and tell for how many seconds there is nothing more; 0 is unknown.
+
+        All on one connection: what comes in meanwhile waits for as few answers as can be.
+        """
         for_retries = (self._policy.slots + 1) // 2 - self._retries
         limits = Limits(
             total=free,
@@ -125,8 +135,12 @@ class Sender:
         )
         async with self._pool.acquire() as connection:
             claims = await deliveries.claim(connection, self._channel.name, limits)
-            await self._announcements.learn(connection, claims)
-        return claims
+            if claims:
+                await self._announcements.learn(connection, claims)
+                return claims, 0.0 if _more_behind(claims, limits) else _AGAIN_SECONDS
+            due = await deliveries.next_due(connection, self._channel.name)
+        seconds = (due - self._clock()).total_seconds() if due else _POLL_SECONDS
+        return [], min(max(seconds, _SHORTEST_SECONDS), _POLL_SECONDS)
 
     def _start(self, claim: Claim) -> None:
         self._hosts.begin(claim.destination)
@@ -140,13 +154,23 @@ class Sender:
         claim = self._tasks.pop(task)
         self._retries -= claim.attempt > 1
         self._freed.set()
-        self._news.set()  # its receiver may take another
         if not task.cancelled() and (bug := task.exception()):
             log.error("attempt left unrecorded: delivery %s", claim.id, exc_info=bug)
+
+    def _look_again_soon(self) -> None:
+        """Have more claimed for a receiver that was full, once a few have made room."""
+        if self._look_again is None:
+            self._look_again = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._look_again_now)
+
+    def _look_again_now(self) -> None:
+        self._look_again = None
+        self._news.set()
 
     async def _attempt(self, claim: Claim) -> None:
         started_at, begun = self._clock(), time.perf_counter()
         outcome = await self._send(claim)
+        if self._hosts.full(claim.destination) or self._receivers.full(claim.subscription_id):
+            self._look_again_soon()
         self._hosts.end(claim.destination, answered_well=isinstance(outcome, Sent))
         self._receivers.end(claim.subscription_id, answered_well=isinstance(outcome, Sent))
         step = settle(
@@ -209,21 +233,12 @@ class Sender:
         self._freed.clear()
         await until(self._freed, seconds)
 
-    async def _idle(self) -> None:
-        """Wait for news, for a slot when there is none, or for the next retry's time."""
-        if self._free() <= 0:
-            await self._until_freed(_POLL_SECONDS)
-        elif self._tasks:
-            await until(self._news, await self._until_due())
-            await asyncio.sleep(_GATHER_SECONDS)
+    async def _idle(self, seconds: float) -> None:
+        """Wait for news, or for a slot when there is none."""
+        if self._free() > 0:
+            await until(self._news, seconds)
         else:
-            await until(self._news, await self._until_due())
-
-    async def _until_due(self) -> float:
-        async with self._pool.acquire() as connection:
-            due = await deliveries.next_due(connection, self._channel.name)
-        seconds = (due - self._clock()).total_seconds() if due else _POLL_SECONDS
-        return min(max(seconds, 0.02), _POLL_SECONDS)
+            await self._until_freed(_POLL_SECONDS)
 
     async def _renew(self) -> None:
         while True:
@@ -247,6 +262,17 @@ class Sender:
         await asyncio.gather(*helpers, return_exceptions=True)
         await self._recorder.drain(2.0)
         await self._channel.close()
+
+
+def _more_behind(claims: Sequence[Claim], limits: Limits) -> bool:
+    """Tell whether a claim may have left what can go: it is large, or a receiver got all that it may have."""
+    hosts = Counter(claim.destination for claim in claims)
+    receivers = Counter(claim.subscription_id for claim in claims)
+    return (
+        len(claims) > limits.total // 4
+        or any(n >= limits.room.get(key, limits.room_else) for key, n in hosts.items())
+        or any(n >= limits.room_of_each.get(key, limits.room_of_each_else) for key, n in receivers.items())
+    )
 
 
 def _storable(excerpt: str) -> str:

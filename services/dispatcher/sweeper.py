@@ -1,4 +1,4 @@
-"""Puts right what a crash left behind: leases that ran out, deadlines that passed."""
+"""Puts right what time brings: leases that ran out, deadlines that passed, suppressions that are over."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from services.dispatcher import metrics
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.settings import Settings
 from services.runtime.waiting import until
-from services.storage import deliveries
+from services.storage import bounces, deliveries
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
@@ -36,3 +36,5 @@ async def sweep(pool: Pool) -> None:
         if late := await deliveries.expire(connection):
             metrics.EXPIRED.inc(late)
             log.info("deadline passed: %d deliveries expired", late)
+        if over := await bounces.release_expired(connection):
+            log.info("suppressions over: %d subscriptions are told again", over)

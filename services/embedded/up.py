@@ -103,6 +103,7 @@ async def run_machine(on: Machine, stop: asyncio.Event, *beside: Beside) -> None
             on.relay.run(stop),
             listen(settings.database_url, "events_accepted", on.relay.wake, stop),
             dispatcher.run_dispatcher(on.pool, settings, stop, on.assigned),
+            subscribers.run_lmtp(on.pool, settings, stop),
             *(part(on, stop) for part in beside),
         )
 

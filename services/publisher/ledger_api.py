@@ -53,9 +53,10 @@ async def ledger_json(
         page = await ledger.deliveries_page(
             connection, Which(event=event_id), cursor=cursor, limit=limit, oldest_first=True
         )
+        receipts = await ledger.receipts(connection, [item["id"] for item in page])
     if row is None:
         return None
-    deliveries = [_delivery(item) for item in page]
+    deliveries = [_delivery(item, receipts.get(item["id"], [])) for item in page]
     return {**event_json(row), **_totals(counts), "deliveries": deliveries, "next": next_cursor(page, limit)}
 
 
@@ -85,7 +86,7 @@ def _totals(counts: list[Any]) -> dict[str, Any]:
     return {"matched": sum(row["matched"] for row in counts), "states": states, "channels": channels}
 
 
-def _delivery(row: Any) -> dict[str, Any]:
+def _delivery(row: Any, receipts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
         "subscriber": row["subscriber"],
@@ -99,4 +100,5 @@ def _delivery(row: Any) -> dict[str, Any]:
         "first_attempt_at": row["first_attempt_at"],
         "settled_at": row["settled_at"],
         "replay_of": row["replay_of"] and str(row["replay_of"]),
+        "receipts": receipts,
     }

@@ -63,30 +63,31 @@ class Relay:
             self.connected = True
             while not stop.is_set():
                 self._news.clear()
-                if not await self._hand_over(producer):
-                    await until(self._news, await self._until_due())
+                due, nothing_for = await self._borrow()
+                if due:
+                    await self._hand_over(producer, due)
+                else:
+                    await until(self._news, nothing_for)
 
-    async def _hand_over(self, producer: AIOKafkaProducer) -> bool:
+    async def _borrow(self) -> tuple[Sequence[tuple[UUID, Event]], float]:
+        """Borrow what is due, or tell for how many seconds there may be nothing; on one connection."""
         async with self._pool.acquire() as connection:
             due = await events.claim_relay(connection, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
-        if not due:
-            return False
+            at = None if due else await events.next_relay(connection)
+        seconds = (at - utc_now()).total_seconds() if at else _POLL_SECONDS
+        return due, min(max(seconds, 0.01), _POLL_SECONDS)
+
+    async def _hand_over(self, producer: AIOKafkaProducer, due: Sequence[tuple[UUID, Event]]) -> None:
         done, failures = await _send(producer, self._settings.events_topic, due)
         refused = [event_id for event_id, _ in due if event_id not in done]
         async with self._pool.acquire() as connection:
             await events.handed_over(connection, list(done), self._settings.relay_again_seconds)
-            await events.not_handed_over(connection, refused, _REFUSED_SECONDS)
+            if refused:
+                await events.not_handed_over(connection, refused, _REFUSED_SECONDS)
         for error in failures:
             log.warning("an event was not taken by Kafka, and is tried again: %s", type(error).__name__)
         if failures and not done:
             raise failures[0]
-        return True
-
-    async def _until_due(self) -> float:
-        async with self._pool.acquire() as connection:
-            due = await events.next_relay(connection)
-        seconds = (due - utc_now()).total_seconds() if due else _POLL_SECONDS
-        return min(max(seconds, 0.01), _POLL_SECONDS)
 
 
 async def _send(

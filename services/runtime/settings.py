@@ -75,6 +75,9 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on")
     port: int = _setting(8080, "Port to listen on")
     pool_size: int = _setting(10, "Database connections at most, per process")
+    lmtp_listen: str = _setting(
+        "", "LMTP address that takes bounces in, such as `127.0.0.1:2424`; empty: none"
+    )
     log_format: str = _setting("text", "`text` or `json`")
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
@@ -82,6 +85,7 @@ class Settings:
         for name in ("webhook_schedule", "email_schedule"):
             _checked(name, RetryPolicy.parse, getattr(self, name))
         _checked("webhook_allow_networks", _networks, self.webhook_allow_networks)
+        _checked("lmtp_listen", _host_and_port, self.lmtp_listen)
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, int | float) and value <= 0:
@@ -93,6 +97,11 @@ class Settings:
     def allowed_networks(self) -> "tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]":
         """The networks exempt from the address guard."""
         return _networks(self.webhook_allow_networks)
+
+    @property
+    def lmtp_address(self) -> tuple[str, int] | None:
+        """Where to take in bounces by LMTP: host and port; None: nowhere."""
+        return _host_and_port(self.lmtp_listen)
 
     @property
     def breaker_policy(self) -> BreakerPolicy:
@@ -151,3 +160,12 @@ def _checked(name: str, read: Any, text: str) -> Any:
 
 def _networks(text: str) -> "tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]":
     return tuple(ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip())
+
+
+def _host_and_port(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError("must be like 127.0.0.1:2424")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -71,6 +71,15 @@ async def attempts(connection: Connection, delivery_id: UUID) -> list[Row]:
     return await connection.fetch(_sql.attempts, delivery_id)
 
 
+async def receipts(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """List what came back later about deliveries, first to last; those without are left out."""
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for row in await connection.fetch(_sql.receipts, delivery_ids):
+        receipt = {name: row[name] for name in ("kind", "at", "status")}
+        found.setdefault(row["delivery_id"], []).append(receipt)
+    return found
+
+
 def next_cursor(rows: Sequence[Any], limit: int) -> str | None:
     """Tell where the next page begins; None when this was the last."""
     return str(rows[-1]["id"]) if len(rows) == limit else None

@@ -46,3 +46,8 @@ WHERE d.id = $1
 -- $1 delivery id
 SELECT number, started_at, duration_ms, outcome, code, error, excerpt, next_attempt_at, late FROM attempts
 WHERE delivery_id = $1 ORDER BY id
+
+-- name: receipts
+-- What came back later about these deliveries.
+-- $1 delivery ids
+SELECT delivery_id, kind, at, status FROM receipts WHERE delivery_id = ANY ($1::uuid[]) ORDER BY at, id

@@ -1,4 +1,4 @@
-"""Wires the subscribers' side: the registry, and the way out of it."""
+"""Wires the subscribers' side: the registry, the way out of it, and what comes back about mails."""
 
 from fastapi import APIRouter
 
@@ -7,8 +7,18 @@ from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
 from services.subscribers import registry, unsubscribe
+from services.subscribers.bounces import api as bounces
+from services.subscribers.bounces.lmtp import run_lmtp
+from services.subscribers.feeds import api as feeds
+
+__all__ = ["routers", "run_lmtp"]
 
 
 def routers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> list[APIRouter]:
-    """Make the routes of the registry and of the unsubscribe pages."""
-    return [registry.router(pool, vault, guard, settings), unsubscribe.router(pool, settings)]
+    """Make the routes of the registry, of the unsubscribe pages and of bounces."""
+    return [
+        registry.router(pool, vault, guard, settings),
+        unsubscribe.router(pool, settings),
+        bounces.router(pool, guard),
+        feeds.router(pool, vault, guard, settings),
+    ]

@@ -1,0 +1,151 @@
+-- name: nothing_waits
+-- The time, when nothing is to be appended; null while something is.
+SELECT now() WHERE NOT EXISTS (SELECT FROM stream_waiting)
+
+-- name: append_turn
+-- One appends at a time; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtext('omroeper.stream'))
+
+-- name: append
+-- Append what waits, in the order in which it was accepted, each a microsecond after the one before:
+-- no member is ever stamped before another that was there already (LDES, timestampPath).
+-- $1 how many at most
+WITH taken AS (
+  DELETE FROM stream_waiting
+  WHERE event_id IN (
+    SELECT event_id FROM stream_waiting JOIN events e ON e.id = event_id ORDER BY e.accepted_at, e.id LIMIT $1)
+  RETURNING event_id
+),
+fresh AS (
+  SELECT event_id, row_number() OVER (ORDER BY e.accepted_at, e.id) AS place
+  FROM taken JOIN events e ON e.id = event_id
+  WHERE NOT EXISTS (SELECT FROM stream_members m WHERE m.event_id = taken.event_id)
+),
+last AS (SELECT position, appended_at FROM stream_members ORDER BY position DESC LIMIT 1)
+INSERT INTO stream_members (position, event_id, appended_at)
+SELECT coalesce(last.position, 0) + place, event_id,
+  greatest(statement_timestamp(), last.appended_at + interval '1 microsecond')
+    + (place - 1) * interval '1 microsecond'
+FROM fresh LEFT JOIN last ON true
+RETURNING position
+
+-- name: redraw
+-- Draw each opportunity again that these members tell of. A notice stands unless a higher version came
+-- after it; a withdrawal is stronger than an award, and an award than a closing.
+-- $1 positions
+WITH touched AS (
+  SELECT DISTINCT e.subject FROM stream_members m JOIN events e ON e.id = m.event_id
+  WHERE m.position = ANY ($1::bigint[])
+),
+history AS (
+  SELECT e.subject, e.source, e.id, e.type, e.version, e.deadline, m.position, m.appended_at,
+    e.type IN ('opportunity.published', 'opportunity.updated') AS whole
+  FROM touched JOIN events e USING (subject) JOIN stream_members m ON m.event_id = e.id
+),
+latest AS (
+  SELECT DISTINCT ON (subject) * FROM history WHERE whole ORDER BY subject, version DESC, position DESC
+),
+notice AS (
+  SELECT DISTINCT ON (h.subject) h.* FROM history h JOIN latest l USING (subject)
+  WHERE NOT h.whole AND (h.version >= l.version OR h.position > l.position)
+  ORDER BY h.subject, h.type = 'opportunity.withdrawn' DESC, h.type = 'opportunity.awarded' DESC, h.position
+),
+summed AS (
+  SELECT subject, (array_agg(source ORDER BY position))[1] AS source, array_agg(DISTINCT type) AS types,
+    min(appended_at) FILTER (WHERE whole) AS published_at
+  FROM history GROUP BY subject
+)
+INSERT INTO feed_opportunities AS o (subject, source, types, whole_id, status, version, deadline,
+  published_at, changed_at, position)
+SELECT s.subject, s.source, s.types, l.id,
+  replace(coalesce(n.type, l.type), 'opportunity.', ''), greatest(l.version, n.version), l.deadline,
+  s.published_at, greatest(l.appended_at, n.appended_at), greatest(l.position, n.position)
+FROM summed s LEFT JOIN latest l USING (subject) LEFT JOIN notice n USING (subject)
+ON CONFLICT (subject) DO UPDATE SET types = EXCLUDED.types, whole_id = EXCLUDED.whole_id,
+  status = EXCLUDED.status, version = EXCLUDED.version, deadline = EXCLUDED.deadline,
+  published_at = EXCLUDED.published_at, changed_at = EXCLUDED.changed_at, position = EXCLUDED.position
+
+-- name: head
+-- The last member of the stream.
+SELECT position, appended_at FROM stream_members ORDER BY position DESC LIMIT 1
+
+-- name: subscriber
+-- Whose token it is.
+-- $1 hash of the token
+SELECT t.subscriber_id FROM feed_tokens t JOIN subscribers r ON r.id = t.subscriber_id
+WHERE t.hash = $1 AND r.ended_at IS NULL
+
+-- name: filters
+-- What a subscriber wants to hear of.
+-- $1 subscriber id
+SELECT DISTINCT filter::text FROM subscriptions WHERE subscriber_id = $1 AND status = 'active' ORDER BY filter
+
+-- name: set_token
+-- Give a subscriber a token, in the place of the one it had.
+-- $1 subscriber id, $2 hash, $3 the token, sealed
+INSERT INTO feed_tokens (subscriber_id, hash, sealed) VALUES ($1, $2, $3)
+ON CONFLICT (subscriber_id) DO UPDATE
+SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, created_at = clock_timestamp()
+
+-- name: newest
+-- Opportunities, last changed first.
+-- $1 subscriber id (null: everything), $2 before this position (null: from the newest), $3 limit
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
+WHERE o.position < coalesce($2::bigint, 9223372036854775807)
+  AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (
+        SELECT FROM feed_wanted f WHERE f.subscriber_id = $1 AND f.event_id = o.whole_id
+          AND (f.f_types = '{}' OR f.f_types && o.types)) END
+ORDER BY o.position DESC LIMIT $3
+
+-- name: following
+-- Opportunities that changed after a position, in that order.
+-- $1 subscriber id (null: everything), $2 after this position, $3 limit
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
+WHERE o.position > $2
+  AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (
+        SELECT FROM feed_wanted f WHERE f.subscriber_id = $1 AND f.event_id = o.whole_id
+          AND (f.f_types = '{}' OR f.f_types && o.types)) END
+ORDER BY o.position LIMIT $3
+
+-- name: deadlines
+-- Opportunities by deadline, soonest first.
+-- $1 subscriber id (null: everything), $2 the earliest deadline, $3 limit
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
+WHERE o.deadline >= $2
+  AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (
+        SELECT FROM feed_wanted f WHERE f.subscriber_id = $1 AND f.event_id = o.whole_id
+          AND (f.f_types = '{}' OR f.f_types && o.types)) END
+ORDER BY o.deadline, o.position LIMIT $3
+
+-- name: members
+-- The members of the stream between two positions. A notice goes with the versions before it.
+-- $1 subscriber id (null: everything), $2 first position, $3 last position
+SELECT m.position, m.appended_at, e.id, e.type, e.version, e.subject, o.source, e.data
+FROM stream_members m JOIN events e ON e.id = m.event_id JOIN feed_opportunities o USING (subject)
+WHERE m.position BETWEEN $2 AND $3
+  AND CASE WHEN $1::uuid IS NULL THEN true
+      WHEN e.type IN ('opportunity.published', 'opportunity.updated') THEN EXISTS (
+        SELECT FROM feed_wanted f WHERE f.subscriber_id = $1 AND f.event_id = e.id
+          AND (f.f_types = '{}' OR e.type = ANY (f.f_types)))
+      ELSE EXISTS (
+        SELECT FROM events told JOIN stream_members t ON t.event_id = told.id
+          JOIN feed_wanted f ON f.event_id = told.id
+        WHERE told.subject = e.subject AND t.position < m.position AND f.subscriber_id = $1
+          AND told.type IN ('opportunity.published', 'opportunity.updated')
+          AND (f.f_types = '{}' OR e.type = ANY (f.f_types))) END
+ORDER BY m.position
+
+-- name: member
+-- One member of the stream.
+-- $1 event id
+SELECT m.position, m.appended_at, e.id, e.type, e.version, e.subject, o.source, e.data
+FROM stream_members m JOIN events e ON e.id = m.event_id JOIN feed_opportunities o USING (subject)
+WHERE m.event_id = $1
+
+-- name: stamps
+-- When the members at these positions were appended.
+-- $1 positions
+SELECT position, appended_at FROM stream_members WHERE position = ANY ($1::bigint[]) ORDER BY position

@@ -1,0 +1,82 @@
+"""A calendar of deadlines. Source: RFC 5545, and RFC 7986 for NAME and REFRESH-INTERVAL."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from services.subscribers.feeds import words
+from services.subscribers.feeds.entry import Entry, Page
+
+MEDIA_TYPE = "text/calendar"
+_OCTETS = 75
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPED = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
+
+
+def render(page: Page) -> bytes:
+    """Write a calendar with an event per deadline; a withdrawn opportunity's is cancelled."""
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Omroeper//Opdrachten//NL",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        f"NAME:{_text(words.FEED_TITLE)}",
+        f"X-WR-CALNAME:{_text(words.FEED_TITLE)}",
+        f"URL:{page.feed_url}",
+        "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+        "X-PUBLISHED-TTL:PT1H",
+        *(line for entry in page.entries for line in _event(entry)),
+        "END:VCALENDAR",
+    ]
+    return "".join(fold(line) for line in lines).encode()
+
+
+def fold(line: str) -> str:
+    """Break a line after at most 75 octets, never within a character (section 3.1).
+
+    >>> fold("é" * 40).split("\\r\\n")[1].encode().decode()
+    ' ééé'
+    """
+    octets, pieces = line.encode("utf-8", "replace"), []
+    while len(octets) > _OCTETS:
+        cut = _OCTETS
+        while octets[cut] & 0xC0 == 0x80:  # the middle of a character
+            cut -= 1
+        pieces.append(octets[:cut])
+        octets = b" " + octets[cut:]
+    return b"\r\n".join([*pieces, octets, b""]).decode()
+
+
+def _event(entry: Entry) -> Sequence[str]:
+    if entry.deadline is None:
+        return ()
+    withdrawn = entry.status == "withdrawn"
+    return [
+        "BEGIN:VEVENT",
+        f"UID:{entry.id}",
+        f"DTSTAMP:{_utc(entry.changed_at)}",
+        f"CREATED:{_utc(entry.published_at)}",
+        f"LAST-MODIFIED:{_utc(entry.changed_at)}",
+        f"SEQUENCE:{entry.version}",
+        f"STATUS:{'CANCELLED' if withdrawn else 'CONFIRMED'}",
+        "TRANSP:TRANSPARENT",
+        f"DTSTART:{_utc(entry.deadline)}",
+        f"SUMMARY:{_text('Uiterste indieningsdatum: ' + words.headline(entry))}",
+        f"DESCRIPTION:{_text(words.body(entry))}",
+        *([f"CATEGORIES:{','.join(_text(tag) for tag in entry.tags)}"] if entry.tags else []),
+        *([f"URL:{entry.url}"] if entry.url else []),
+        "END:VEVENT",
+    ]
+
+
+def _utc(at: datetime) -> str:
+    # in half the time of strftime, and a calendar has thousands
+    utc = at.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    return utc.isoformat().replace("-", "").replace(":", "") + "Z"
+
+
+def _text(text: str) -> str:
+    """Escape a text (section 3.3.11), without what a line cannot hold."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub(" ", unified).translate(_ESCAPED)
