@@ -9,6 +9,7 @@ Rules:
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
+from itertools import islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -17,6 +18,8 @@ FIRST_OF_HOST, FLOOR_OF_HOST = 8, 4
 #: The same of one subscription.
 FIRST_OF_EACH, FLOOR_OF_EACH = 1, 1
 _REMEMBERED = 1_000
+#: How many idle ones may have a wide window at once; the others get theirs with the next claim.
+_NAMED = 50
 
 
 class Pace(Generic[K]):
@@ -49,8 +52,10 @@ class Pace(Generic[K]):
     def room(self) -> dict[K, int]:
         """How many more each may take; those not named may take `first_window`."""
         busy = {k: self._window(k) - n for k, n in self._in_flight.items()}
-        known = {k: w for k, w in self._windows.items() if w != self.first_window and k not in busy}
-        return {**busy, **known}
+        wary = {k: w for k, w in self._windows.items() if w < self.first_window and k not in busy}
+        lately = islice(reversed(self._windows.items()), _NAMED)
+        wide = {k: w for k, w in lately if w > self.first_window and k not in busy}
+        return {**busy, **wary, **wide}
 
     def _window(self, key: K) -> int:
         return self._windows.get(key, self.first_window)

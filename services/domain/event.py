@@ -103,7 +103,7 @@ def parse_cloudevent(attributes: object) -> Event:
         id=attributes["id"],
         type=event_type,
         subject=data.id,
-        version=data.version,
+        version=data.version or 1,
         time=_time(attributes.get("time")),
         data=data.as_json(),
         traceparent=_traceparent(attributes.get("traceparent")),

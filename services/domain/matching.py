@@ -5,7 +5,7 @@ Rules:
 2. A criterion left out is always met; a field the opportunity lacks never meets a criterion.
 3. Regions and CPV codes match by prefix: BE2 takes BE234, 72000000 takes 72230000.
 4. Free text: every word appears somewhere in the texts, whatever the case or accents.
-5. Matching itself is one SQL statement (services/storage/plan.sql); this file prepares both sides.
+5. Matching itself is one SQL statement (services/storage/planning.sql); this file prepares both sides.
 """
 
 import unicodedata

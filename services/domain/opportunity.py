@@ -228,10 +228,13 @@ class Opportunity(_Part):
 
 
 class Reference(_Part):
-    """What a withdrawn, closed or awarded notice must say at least: which opportunity."""
+    """What a withdrawn, closed or awarded notice must say at least: which opportunity.
+
+    Without a version it is about all versions so far.
+    """
 
     id: OpportunityId
-    version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    version: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     title: Title | None = None
     deadline: Instant | None = None
 

@@ -20,7 +20,7 @@ async def plan(connection: Connection, event_ids: Sequence[UUID]) -> int:
     owed = 0
     for row in rows:
         if row["type"] == EventType.WITHDRAWN:
-            await connection.execute(_sql.cancel_withdrawn, row["subject"], row["version"])
+            await connection.execute(_sql.cancel_withdrawn, row["id"])
         status = await connection.execute(_sql.plan, row["id"], _PUSHED)
         owed += int(status.rsplit(" ", 1)[1])
         await connection.execute(_sql.stop_late, row["id"])

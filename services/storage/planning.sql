@@ -4,8 +4,7 @@
 -- $1 event id, $2 types that are pushed unless a filter names types itself
 WITH e AS (
   SELECT *, type IN ('opportunity.published', 'opportunity.updated') AS whole,
-    EXISTS (SELECT FROM events w WHERE w.subject = events.subject AND w.version >= events.version
-              AND w.type = 'opportunity.withdrawn') AS withdrawn
+    EXISTS (SELECT FROM events w WHERE w.subject = events.subject AND withdraws(w, events)) AS withdrawn
   FROM events WHERE id = $1
 ),
 matched AS (
@@ -78,7 +77,7 @@ WHERE d.event_id = $1 AND d.state = 'pending' AND s.id = d.subscription_id AND s
 -- name: lock_unplanned
 -- Take the events that are still to be planned, so that two planners do not both do it.
 -- $1 event ids
-SELECT id, type, subject, version FROM events
+SELECT id, type FROM events
 WHERE id = ANY ($1::uuid[]) AND planned_at IS NULL ORDER BY id FOR UPDATE
 
 -- name: mark_planned
@@ -86,17 +85,16 @@ WHERE id = ANY ($1::uuid[]) AND planned_at IS NULL ORDER BY id FOR UPDATE
 UPDATE events SET planned_at = clock_timestamp(), relay_after = NULL WHERE id = ANY ($1::uuid[])
 
 -- name: cancel_withdrawn
--- Stop what is owed of a withdrawn opportunity, up to the version that was withdrawn.
--- $1 opportunity id, $2 version
+-- Stop what is owed of a withdrawn opportunity, of the versions that were withdrawn.
+-- $1 id of the withdrawal
 UPDATE deliveries d SET
   state = CASE WHEN d.state = 'sending' THEN d.state ELSE 'cancelled' END,
   reason = CASE WHEN d.state = 'sending' THEN d.reason ELSE 'withdrawn' END,
   cancel_reason = CASE WHEN d.state = 'sending' THEN 'withdrawn' END,
   next_attempt_at = NULL,
   settled_at = CASE WHEN d.state <> 'sending' THEN clock_timestamp() END
-FROM events e
-WHERE e.id = d.event_id AND e.subject = $1 AND e.version <= $2
-  AND e.type IN ('opportunity.published', 'opportunity.updated')
+FROM events e, events w
+WHERE e.id = d.event_id AND w.id = $1 AND e.subject = w.subject AND withdraws(w, e)
   AND d.state IN ('pending', 'retrying', 'sending')
 
 -- name: wake_senders

@@ -9,9 +9,7 @@ SELECT d.id, d.state::text, r.slug AS subscriber, d.channel, d.event_id,
     WHEN s.status = 'ended' OR r.ended_at IS NOT NULL THEN 'unsubscribed'
     WHEN s.status <> 'active' THEN s.status::text
     WHEN d.expires_at <= now() THEN 'deadline'
-    WHEN e.type IN ('opportunity.published', 'opportunity.updated') AND EXISTS (
-      SELECT FROM events w WHERE w.subject = e.subject AND w.type = 'opportunity.withdrawn'
-        AND w.version >= e.version) THEN 'withdrawn'
+    WHEN EXISTS (SELECT FROM events w WHERE w.subject = e.subject AND withdraws(w, e)) THEN 'withdrawn'
   END AS obstacle
 FROM deliveries d
 JOIN events e ON e.id = d.event_id

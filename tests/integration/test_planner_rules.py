@@ -88,6 +88,15 @@ async def test_an_opportunity_past_its_deadline_is_not_announced(books: Books) -
     assert await stand(books, somebody.id) == [("expired", "deadline")]
 
 
+async def test_a_withdrawal_without_a_version_takes_back_all_that_came_before_it(books: Books) -> None:
+    somebody = await books.subscribe(NOWHERE)
+    data = opportunity(version=2)
+    await books.plan(data=data)
+    await books.plan(type="opportunity.withdrawn", data={"id": data["id"]})
+    await books.plan(type="opportunity.updated", data={**data, "version": 3})
+    assert await stand(books, somebody.id) == [("cancelled", "withdrawn"), ("pending", None)]
+
+
 async def test_an_opportunity_withdrawn_before_it_came_is_not_announced(books: Books) -> None:
     somebody = await books.subscribe(NOWHERE)
     data = opportunity(version=2)

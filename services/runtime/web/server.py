@@ -23,7 +23,8 @@ class _Server(uvicorn.Server):
 def listen_on(settings: Settings) -> socket.socket:
     """Take the port before anything else is started; raise `ConfigError` when it is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # the protocol named, else asyncio does not know it for TCP, and leaves small answers to Nagle
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))

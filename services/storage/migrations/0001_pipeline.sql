@@ -43,6 +43,13 @@ CREATE TABLE events (
 CREATE INDEX events_to_relay ON events (relay_after) WHERE relay_after IS NOT NULL;
 CREATE INDEX events_by_subject ON events (subject);
 
+-- A withdrawal takes back the versions up to its own; one without a version, all that came before it.
+CREATE FUNCTION withdraws(w events, e events) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT w.type = 'opportunity.withdrawn' AND w.subject = e.subject
+    AND e.type IN ('opportunity.published', 'opportunity.updated')
+    AND CASE WHEN w.data ? 'version' THEN w.version >= e.version ELSE w.accepted_at >= e.accepted_at END
+$$;
+
 CREATE TABLE subscribers (
   id         uuid PRIMARY KEY DEFAULT uuid7(),
   slug       text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9](-?[a-z0-9]){0,62}$'),
