@@ -31,7 +31,7 @@ class Size:
 
 
 FULL = Size(deliveries=20_000, mails=4_000, rounds=3, seconds=20, subscriptions=100_000)
-QUICK = Size(deliveries=4_000, mails=2_000, rounds=1, seconds=4, subscriptions=10_000)
+QUICK = Size(deliveries=4_000, mails=2_000, rounds=1, seconds=3, subscriptions=5_000)
 
 
 async def _webhooks(parts: Parts, size: Size) -> Sequence[Line]:

@@ -1,7 +1,7 @@
 """What the bare libraries do, to compare with; its own process (`python -m scripts.bench.bare`).
 
 `webhook PORT` posts with aiohttp, `mail PORT` hands in with aiosmtplib; what to send is read from
-standard input, and the rate per second is the one line that comes out.
+standard input; what comes out is one line, the rate per second and the processor ms for each.
 """
 
 import argparse
@@ -30,20 +30,20 @@ _HEADERS = {
 }
 
 
-async def _rate(workers: Sequence[Callable[[], Awaitable[None]]], rounds: int) -> float:
-    """Take turns at `rounds` rounds of work, and tell how many a second were done."""
+async def _rate(workers: Sequence[Callable[[], Awaitable[None]]], rounds: int) -> tuple[float, float]:
+    """Do the work in turns, `rounds` times; tell how many a second, and the processor ms for each."""
     turns = iter(range(rounds))
 
     async def work(do: Callable[[], Awaitable[None]]) -> None:
         for _ in turns:
             await do()
 
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work(worker) for worker in workers))
-    return rounds / (time.perf_counter() - begun)
+    return rounds / (time.perf_counter() - begun), (time.process_time() - used) / rounds * 1000
 
 
-async def _webhooks(port: int, body: bytes, *, hosts: int, slots: int, rounds: int) -> float:
+async def _webhooks(port: int, body: bytes, *, hosts: int, slots: int, rounds: int) -> tuple[float, float]:
     numbers: Iterator[int] = count()
     urls = [URL(f"http://127.0.0.{number + 2}:{port}/w") for number in range(hosts)]
     connector = aiohttp.TCPConnector(limit=slots)
@@ -57,7 +57,7 @@ async def _webhooks(port: int, body: bytes, *, hosts: int, slots: int, rounds: i
         return await _rate([post] * slots, rounds)
 
 
-async def _mails(port: int, mail: bytes, *, slots: int, rounds: int) -> float:
+async def _mails(port: int, mail: bytes, *, slots: int, rounds: int) -> tuple[float, float]:
     clients = [SMTP(hostname="127.0.0.1", port=port, start_tls=False) for _ in range(slots)]
     for client in clients:
         await client.connect()
@@ -68,14 +68,14 @@ async def _mails(port: int, mail: bytes, *, slots: int, rounds: int) -> float:
 
         return send
 
-    rate = await _rate([sender(client) for client in clients], rounds)
+    found = await _rate([sender(client) for client in clients], rounds)
     for client in clients:
         await client.quit()
-    return rate
+    return found
 
 
 def main() -> None:
-    """Measure once, and say the rate."""
+    """Measure once, and say what was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("webhook", "mail"))
     parser.add_argument("port", type=int)
@@ -85,9 +85,9 @@ def main() -> None:
     asked = parser.parse_args()
     body, sizes = sys.stdin.buffer.read(), {"slots": asked.slots, "rounds": asked.rounds}
     if asked.what == "webhook":
-        print(uvloop.run(_webhooks(asked.port, body, hosts=asked.hosts, **sizes)))
+        print(*uvloop.run(_webhooks(asked.port, body, hosts=asked.hosts, **sizes)))
     else:
-        print(uvloop.run(_mails(asked.port, body, **sizes)))
+        print(*uvloop.run(_mails(asked.port, body, **sizes)))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from scripts.bench.parts import API_KEY
 from scripts.bench.seed import opportunity
 
 _PATIENCE_SECONDS = 60.0
-#: Events that open connections and fill caches, and are not counted.
-_WARM_UP = 40
+#: At first, connections are opened and caches filled; that is not counted.
+_WARM_UP_SECONDS = 2.0
 
 
 class Load:
@@ -32,7 +32,7 @@ class Load:
         Raises TimeoutError when an event does not reach `receivers` of them within a minute.
         """
         await self._until_ready()
-        warm = await self._publish(_WARM_UP, per_second)
+        warm = await self._publish(round(per_second * _WARM_UP_SECONDS), per_second)
         await self._receipts(warm, receivers, path)
         begun = await self._publish(round(per_second * seconds), per_second)
         receipts = await self._receipts(begun, receivers, path)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -33,7 +33,6 @@ class Parts:
     bootstrap: str
     broker: str
     smtp_port: int = 9
-    _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
@@ -117,8 +116,8 @@ def helper(module: str, *args: str) -> Iterator[tuple["subprocess.Popen[str]", i
         process.communicate()
 
 
-async def bare(what: str, port: int, body: bytes, **options: int) -> float:
-    """Run a bare client in a process of its own; return its rate per second."""
+async def bare(what: str, port: int, body: bytes, **options: int) -> tuple[float, float]:
+    """Run a bare client, its own process; return its rate per second, and its processor ms for each."""
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "scripts.bench.bare", what, str(port), *words),
@@ -133,7 +132,8 @@ async def bare(what: str, port: int, body: bytes, **options: int) -> float:
         process.kill()
         await process.wait()
         raise
-    return float(said)
+    rate, cpu_ms = said.split()
+    return float(rate), float(cpu_ms)
 
 
 def resident_mb(pid: int) -> float:

@@ -20,17 +20,25 @@ _SUBSCRIPTIONS = 2_000
 
 
 @dataclass(frozen=True)
-class Rates:
-    """Rates per second, a pair for each round; and processor time per delivery, in ms."""
+class Rate:
+    """Deliveries per second, and the sender's processor time for each, in ms."""
 
-    bare: list[float]
-    ours: list[float]
-    cpu_ms: list[float]
+    per_second: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the bare library and one dispatcher did, a pair for each round."""
+
+    bare: list[Rate]
+    ours: list[Rate]
 
     @property
     def ratio(self) -> float:
         """Ours as a share of the bare rate: the middle one of the rounds."""
-        return median(ours / bare for ours, bare in zip(self.ours, self.bare, strict=True))
+        pairs = zip(self.ours, self.bare, strict=True)
+        return median(ours.per_second / bare.per_second for ours, bare in pairs)
 
 
 async def webhook_rates(parts: Parts, *, deliveries: int, rounds: int) -> Rates:
@@ -62,20 +70,18 @@ async def mail_rates(parts: Parts, *, deliveries: int, rounds: int) -> Rates:
 
 async def _alternate(
     rounds: int,
-    measure_bare: Callable[[], Awaitable[float]],
-    measure_ours: Callable[[], Awaitable[tuple[float, float]]],
+    measure_bare: Callable[[], Awaitable[tuple[float, float]]],
+    measure_ours: Callable[[], Awaitable[Rate]],
 ) -> Rates:
-    rates = Rates([], [], [])
+    rates = Rates([], [])
     for _ in range(rounds):
-        rates.bare.append(await measure_bare())
-        rate, cpu_ms = await measure_ours()
-        rates.ours.append(rate)
-        rates.cpu_ms.append(cpu_ms)
+        rates.bare.append(Rate(*await measure_bare()))
+        rates.ours.append(await measure_ours())
     return rates
 
 
-async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int) -> tuple[float, float]:
-    """Have one warm dispatcher send what is owed; return its rate, and its processor ms per delivery."""
+async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int) -> Rate:
+    """Have one warm dispatcher send what is owed at once."""
     async with parts.database() as dsn, open_pool(dsn, size=1) as pool:
         await seed.subscribe(dsn, channel, targets)
         with parts.omroeper("serve", "dispatcher", env=parts.settings(dsn)) as dispatcher:
@@ -83,7 +89,7 @@ async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int)
             before = cpu_seconds(dispatcher.pid)
             owed = await seed.owe(dsn, max(1, deliveries // len(targets)))
             seconds = await seed.until_sent(pool, owed)
-            return owed / seconds, (cpu_seconds(dispatcher.pid) - before) / owed * 1000
+            return Rate(owed / seconds, (cpu_seconds(dispatcher.pid) - before) / owed * 1000)
 
 
 def _announcement() -> Announcement:

@@ -31,7 +31,7 @@ async def subscribe(dsn: str, channel: str, targets: Sequence[str], themes: Sequ
     vault = Vault(Settings(secret_key=SECRET_KEY))
     tokens = [new_token() for _ in targets]
     async with open_pool(dsn, size=1) as pool, pool.acquire() as connection:
-        known = await connection.fetchval("SELECT id FROM subscribers")
+        known = await connection.fetchval(_sql.known)
         await connection.execute(
             _sql.subscriptions,
             known or await connection.fetchval(_sql.subscriber),
@@ -48,14 +48,14 @@ async def subscribe(dsn: str, channel: str, targets: Sequence[str], themes: Sequ
 
 async def owe(dsn: str, count: int) -> int:
     """Accept and plan so many events, as a planner does; return how many deliveries are owed."""
+    batch = [bare_event(opportunity(str(uuid4())), source=samples.SOURCE) for _ in range(count)]
     async with open_pool(dsn, size=1) as pool, pool.acquire() as connection, connection.transaction():
-        batch = [bare_event(opportunity(str(uuid4())), source=samples.SOURCE) for _ in range(count)]
         accepted = await events.accept(connection, batch, accepted_by="kafka", relay=False)
         return await planning.plan(connection, [known.id for known in accepted])
 
 
 async def until_sent(pool: Pool, owed: int, seconds: float = 300) -> float:
-    """Wait until all is sent; return the seconds from the first attempt at the last `owed` to its end."""
+    """Wait until all is sent; return the seconds the last `owed` took, first attempt to last record."""
     async with asyncio.timeout(seconds):
         while await pool.fetchval(_sql.left):
             await asyncio.sleep(0.2)

@@ -2,6 +2,10 @@
 -- A subscriber for all subscriptions.
 INSERT INTO subscribers (slug, name, kind) VALUES ('bench', 'Bench Incubator', 'incubator') RETURNING id
 
+-- name: known
+-- That subscriber, once it is there.
+SELECT id FROM subscribers
+
 -- name: subscriptions
 -- Subscribe targets to all, or to a theme that is never announced; webhooks with a secret.
 -- $1 subscriber id, $2 channel, $3 targets, $4 destinations, $5 token hashes, $6 sealed tokens, $7 secret, sealed,

@@ -31,7 +31,7 @@ from services.runtime.waiting import until
 log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200
 _BATCH_TIMEOUT_MS = 10  # an empty poll waits this long twice, and a new event with it
-_FETCH_WAIT_MS = 50  # Kafka answers as soon as there is something; librdkafka's broker only after this
+_FETCH_WAIT_MS = 20  # Kafka answers as soon as there is something; librdkafka's broker only after this
 _SESSION_TIMEOUT_MS = 6_000  # so long its partitions wait for a planner that was killed
 _LONGEST_BACKOFF = 10.0
 
