@@ -12,10 +12,14 @@ matched AS (
     row_number() OVER (ORDER BY s.id) AS place,
     jsonb_strip_nulls(jsonb_build_object(
       'types', CASE WHEN s.f_types <> '{}' THEN jsonb_build_array(e.type) END,
-      'regions', (SELECT jsonb_agg(f) FROM unnest(s.f_regions) f WHERE f = ANY (e.m_regions)),
-      'cpv', (SELECT jsonb_agg(f) FROM unnest(s.f_cpv) f WHERE f = ANY (e.m_cpv)),
-      'themes', (SELECT jsonb_agg(f) FROM unnest(s.f_themes) f WHERE f = ANY (e.m_themes)),
-      'audience', (SELECT jsonb_agg(f) FROM unnest(s.f_audience) f WHERE f = ANY (e.m_audience)),
+      'regions', CASE WHEN s.f_regions <> '{}' THEN
+        (SELECT jsonb_agg(f) FROM unnest(s.f_regions) f WHERE f = ANY (e.m_regions)) END,
+      'cpv', CASE WHEN s.f_cpv <> '{}' THEN
+        (SELECT jsonb_agg(f) FROM unnest(s.f_cpv) f WHERE f = ANY (e.m_cpv)) END,
+      'themes', CASE WHEN s.f_themes <> '{}' THEN
+        (SELECT jsonb_agg(f) FROM unnest(s.f_themes) f WHERE f = ANY (e.m_themes)) END,
+      'audience', CASE WHEN s.f_audience <> '{}' THEN
+        (SELECT jsonb_agg(f) FROM unnest(s.f_audience) f WHERE f = ANY (e.m_audience)) END,
       'procedures', CASE WHEN e.m_procedure = ANY (s.f_procedures) THEN jsonb_build_array(e.m_procedure) END,
       'value', CASE WHEN e.whole AND s.f_currency IS NOT NULL THEN jsonb_build_object(
         'min', s.f_min_value, 'max', s.f_max_value, 'currency', s.f_currency) END,
@@ -34,7 +38,8 @@ matched AS (
             e.m_currency = s.f_currency
             AND (s.f_min_value IS NULL OR e.m_value >= s.f_min_value)
             AND (s.f_max_value IS NULL OR e.m_value <= s.f_max_value)))
-      AND NOT EXISTS (SELECT FROM unnest(s.f_words) word WHERE position(word IN e.m_text) = 0)
+      AND (s.f_words = '{}' OR NOT EXISTS (
+            SELECT FROM unnest(s.f_words) word WHERE position(word IN e.m_text) = 0))
         ELSE EXISTS (
           SELECT FROM deliveries d JOIN events told ON told.id = d.event_id
           WHERE told.subject = e.subject AND told.id <> e.id AND d.subscription_id = s.id
