@@ -75,8 +75,8 @@ async def _import(on: Machine) -> int:
     rows = read_rows(_HOOK.sub(rf"{base}\1", text), on.settings.allowed_networks)
     async with on.pool.acquire() as connection:
         await connection.execute(_sql.move_hooks, base)
-    report = await import_rows(on.pool, on.vault, rows, dry_run=False)
-    return report.added_subscriptions + report.unchanged
+    await import_rows(on.pool, on.vault, rows, dry_run=False)
+    return sum(row.subscription is not None for row in rows)
 
 
 async def _owed(on: Machine) -> list[UUID]:
