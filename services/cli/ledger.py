@@ -7,12 +7,11 @@ import typer
 
 from services.cli.context import Data, Failed, Json, database, pairs, run, show, table
 from services.dispatcher import replaying
-from services.dispatcher.api import delivery_json
 from services.dispatcher.replaying import ReplayRequest
 from services.domain.delivery import State
 from services.publisher.ledger_api import event_json, ledger_json
 from services.storage import ledger
-from services.storage.ledger import Which
+from services.storage.ledger import Which, delivery_json
 
 events = typer.Typer(no_args_is_help=True, help="The events, and the ledger of each.")
 deliveries = typer.Typer(no_args_is_help=True, help="The deliveries, and their attempts.")

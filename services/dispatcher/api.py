@@ -8,12 +8,11 @@ from fastapi import APIRouter, Query
 from services.dispatcher import replaying
 from services.dispatcher.replaying import ReplayRequest
 from services.domain.delivery import State
-from services.domain.reason import explain
 from services.runtime.database import Pool
 from services.runtime.web.auth import Guard
 from services.runtime.web.problems import Refused
 from services.storage import ledger
-from services.storage.ledger import Which, next_cursor
+from services.storage.ledger import Which, delivery_json, next_cursor
 
 
 def router(pool: Pool, guard: Guard) -> APIRouter:
@@ -66,23 +65,3 @@ def router(pool: Pool, guard: Guard) -> APIRouter:
             return await replaying.replay(connection, request)
 
     return routes
-
-
-def delivery_json(row: Any) -> dict[str, Any]:
-    """Write a delivery for the API: `reason` is why it is owed, `detail` why it stands as it does."""
-    return {
-        "id": str(row["id"]),
-        "event": str(row["event_id"]),
-        "subscriber": row["subscriber"],
-        "subscription": str(row["subscription_id"]),
-        "channel": row["channel"],
-        "state": row["state"],
-        "attempts": row["attempts"],
-        "next_attempt_at": row["next_attempt_at"],
-        "reason": explain(row["match"]),
-        "detail": row["reason"],
-        "created_at": row["created_at"],
-        "settled_at": row["settled_at"],
-        "replay": row["replay"],
-        "replay_of": row["replay_of"] and str(row["replay_of"]),
-    }

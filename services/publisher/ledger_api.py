@@ -7,12 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from services.domain.matching import title_of
-from services.domain.reason import explain
 from services.runtime.database import Connection, Pool
 from services.runtime.web.auth import Guard
 from services.runtime.web.problems import Refused
 from services.storage import ledger
-from services.storage.ledger import Which, next_cursor
+from services.storage.ledger import Which, delivery_json, next_cursor
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]
@@ -87,18 +86,4 @@ def _totals(counts: list[Any]) -> dict[str, Any]:
 
 
 def _delivery(row: Any, receipts: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "subscriber": row["subscriber"],
-        "subscription": str(row["subscription_id"]),
-        "channel": row["channel"],
-        "state": row["state"],
-        "attempts": row["attempts"],
-        "next_attempt_at": row["next_attempt_at"],
-        "reason": explain(row["match"]),
-        "detail": row["reason"],
-        "first_attempt_at": row["first_attempt_at"],
-        "settled_at": row["settled_at"],
-        "replay_of": row["replay_of"] and str(row["replay_of"]),
-        "receipts": receipts,
-    }
+    return {**delivery_json(row), "first_attempt_at": row["first_attempt_at"], "receipts": receipts}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.domain.reason import explain
 from services.runtime.database import Connection
 from services.storage import queries
 
@@ -78,6 +79,26 @@ async def receipts(connection: Connection, delivery_ids: Sequence[UUID]) -> dict
         receipt = {name: row[name] for name in ("kind", "at", "status")}
         found.setdefault(row["delivery_id"], []).append(receipt)
     return found
+
+
+def delivery_json(row: Any) -> dict[str, Any]:
+    """Write a delivery for the API: `reason` is why it is owed, `detail` why it stands as it does."""
+    return {
+        "id": str(row["id"]),
+        "event": str(row["event_id"]),
+        "subscriber": row["subscriber"],
+        "subscription": str(row["subscription_id"]),
+        "channel": row["channel"],
+        "state": row["state"],
+        "attempts": row["attempts"],
+        "next_attempt_at": row["next_attempt_at"],
+        "reason": explain(row["match"]),
+        "detail": row["reason"],
+        "created_at": row["created_at"],
+        "settled_at": row["settled_at"],
+        "replay": row["replay"],
+        "replay_of": row["replay_of"] and str(row["replay_of"]),
+    }
 
 
 def next_cursor(rows: Sequence[Any], limit: int) -> str | None:
