@@ -55,11 +55,17 @@ async def owe(dsn: str, count: int) -> int:
 
 
 async def until_sent(pool: Pool, owed: int, seconds: float = 300) -> float:
-    """Wait until all is sent; return the seconds the last `owed` took, first attempt to last record."""
+    """Wait until nothing is owed; return the seconds the last `owed` took, first attempt to last record.
+
+    Raises RuntimeError when one of them was not sent, TimeoutError when it takes too long.
+    """
     async with asyncio.timeout(seconds):
-        while await pool.fetchval(_sql.left):
+        while await pool.fetchval(_sql.unsent):
             await asyncio.sleep(0.2)
-    return float(await pool.fetchval(_sql.span, owed))
+    sent, took = await pool.fetchrow(_sql.span, owed) or (0, 0.0)
+    if sent < owed:
+        raise RuntimeError(f"only {sent} of {owed} deliveries were sent")
+    return float(took)
 
 
 async def planned_in(pool: Pool) -> float | None:
