@@ -9,6 +9,7 @@ Rules:
 
 import re
 from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -36,6 +37,9 @@ ChannelName = Literal["email", "webhook"]
 Algorithm = Literal["v1", "v1a"]
 
 DEFAULT_LANGUAGE = "nl"
+DEFAULT_TIMEZONE = "Europe/Brussels"
+#: How many days before a deadline a subscriber is reminded; each can be turned off.
+REMINDER_DAYS = (14, 5, 1)
 _SLUG = re.compile(r"[a-z0-9](-?[a-z0-9]){0,62}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 
@@ -62,6 +66,18 @@ def _language(text: str) -> str:
     return code
 
 
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be a time zone by its IANA name, such as Europe/Brussels")
+    return name
+
+
+def _reminders(days: tuple[int, ...]) -> tuple[int, ...]:
+    if unknown := set(days) - set(REMINDER_DAYS):
+        raise ValueError(f"can hold 14, 5 and 1 days before the deadline, not {min(unknown)}")
+    return tuple(day for day in REMINDER_DAYS if day in days)
+
+
 def _address(text: str) -> str:
     """Write the domain in lower case; what stands before it is its owner's to spell (RFC 5321, 2.4)."""
     if not (text.isascii() and text.isprintable()):
@@ -86,6 +102,11 @@ Slug = Annotated[
 LanguageCode = Annotated[
     str, AfterValidator(_language), WithJsonSchema({"type": "string", "pattern": "^[a-z]{2}$"})
 ]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+DigestHour = Annotated[int, Field(ge=0, le=23)]
+#: ISO 8601: 1 is Monday.
+DigestWeekday = Annotated[int, Field(ge=1, le=7)]
+ReminderDays = Annotated[tuple[int, ...], Field(max_length=3), AfterValidator(_reminders)]
 Address = Annotated[Email, BeforeValidator(_stripped), AfterValidator(_address)]
 _Name = Annotated[Name, BeforeValidator(_stripped), Field(max_length=200)]
 _Filter = Annotated[Filter, BeforeValidator(_empty_for_null)]
@@ -121,6 +142,10 @@ class SubscriberIn(_Given):
     region: Nuts | None = None
     language: LanguageCode = DEFAULT_LANGUAGE
     contact: Address | None = Field(None, repr=False)
+    timezone: TimeZone = DEFAULT_TIMEZONE
+    digest_hour: DigestHour = 8
+    digest_weekday: DigestWeekday = 1
+    reminder_days: ReminderDays = REMINDER_DAYS
 
 
 class SubscriberPatch(_Patch):
@@ -131,6 +156,10 @@ class SubscriberPatch(_Patch):
     region: Nuts | None = None
     language: LanguageCode = DEFAULT_LANGUAGE
     contact: Address | None = Field(None, repr=False)
+    timezone: TimeZone = DEFAULT_TIMEZONE
+    digest_hour: DigestHour = 8
+    digest_weekday: DigestWeekday = 1
+    reminder_days: ReminderDays = REMINDER_DAYS
 
 
 class SubscriptionIn(_Given):

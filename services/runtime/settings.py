@@ -5,6 +5,7 @@ that holds it. The table in docs/settings.md is generated from this file.
 """
 
 import hashlib
+import hmac
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -122,6 +123,10 @@ class Settings:
                 f"{PREFIX}SECRET_KEY must be set, 8 characters or more; make one with `openssl rand -hex 32`"
             )
         return tuple(hashlib.sha256(word.encode()).digest() for word in words)
+
+    def signing_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """The keys to sign links of one purpose with, newest first; others cannot be computed from them."""
+        return tuple(hmac.digest(key, purpose.encode(), "sha256") for key in self.encryption_keys)
 
     def need(self, *names: str) -> None:
         """Raise `ConfigError` naming the first of these settings that is empty."""

@@ -17,7 +17,8 @@ Row = asyncpg.Record
 async def add(connection: Connection, new: SubscriberIn) -> UUID | None:
     """Add a subscriber; None when the slug is taken, if only by one that has ended."""
     values = (new.slug, new.name, new.kind, new.region, new.language, new.contact)
-    added: UUID | None = await connection.fetchval(_sql.add, *values)
+    when = (new.timezone, new.digest_hour, new.digest_weekday, new.reminder_days)
+    added: UUID | None = await connection.fetchval(_sql.add, *values, *when)
     return added
 
 

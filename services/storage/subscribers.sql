@@ -1,26 +1,32 @@
 -- name: add
 -- A new subscriber; no row when the slug is taken, even by one that has ended.
--- $1 slug, $2 name, $3 kind, $4 region, $5 language, $6 contact
-INSERT INTO subscribers (slug, name, kind, region, language, contact) VALUES ($1, $2, $3, $4, $5, $6)
+-- $1 slug, $2 name, $3 kind, $4 region, $5 language, $6 contact, $7 time zone, $8 hour of digests,
+-- $9 weekday of weekly ones, $10 days before a deadline on which to be reminded
+INSERT INTO subscribers (slug, name, kind, region, language, contact, timezone, digest_hour, digest_weekday,
+  reminder_days)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (slug) DO NOTHING
 RETURNING id
 
 -- name: get
 -- $1 slug
-SELECT id, slug, name, kind, region, language, contact, created_at FROM subscribers
+SELECT id, slug, name, kind, region, language, contact, timezone, digest_hour, digest_weekday, reminder_days,
+  created_at FROM subscribers
 WHERE slug = $1 AND ended_at IS NULL
 
 -- name: known
 -- Those who have one of these slugs, the ended ones too; nobody ends until this transaction does.
 -- $1 slugs
-SELECT id, slug, name, kind, region, language, contact, created_at, ended_at FROM subscribers
+SELECT id, slug, name, kind, region, language, contact, timezone, digest_hour, digest_weekday, reminder_days,
+  created_at, ended_at FROM subscribers
 WHERE slug = ANY ($1::text[]) ORDER BY id FOR SHARE
 
 -- name: page
 -- Oldest first, without those who ended.
 -- $1 text to be found in slug or name (null: any), $2 kind (null: any), $3 after id (null: from the start),
 -- $4 limit
-SELECT id, slug, name, kind, region, language, contact, created_at,
+SELECT id, slug, name, kind, region, language, contact, timezone, digest_hour, digest_weekday, reminder_days,
+  created_at,
   (SELECT count(*) FROM subscriptions s WHERE s.subscriber_id = r.id AND s.status <> 'ended')
     AS subscription_count
 FROM subscribers r
@@ -43,7 +49,12 @@ UPDATE subscribers SET
   kind = coalesce($2::jsonb ->> 'kind', kind),
   region = CASE WHEN $2::jsonb ? 'region' THEN $2::jsonb ->> 'region' ELSE region END,
   language = coalesce($2::jsonb ->> 'language', language),
-  contact = CASE WHEN $2::jsonb ? 'contact' THEN $2::jsonb ->> 'contact' ELSE contact END
+  contact = CASE WHEN $2::jsonb ? 'contact' THEN $2::jsonb ->> 'contact' ELSE contact END,
+  timezone = coalesce($2::jsonb ->> 'timezone', timezone),
+  digest_hour = coalesce(($2::jsonb ->> 'digest_hour')::smallint, digest_hour),
+  digest_weekday = coalesce(($2::jsonb ->> 'digest_weekday')::smallint, digest_weekday),
+  reminder_days = CASE WHEN $2::jsonb ? 'reminder_days'
+    THEN ARRAY(SELECT jsonb_array_elements_text($2::jsonb -> 'reminder_days')::smallint) ELSE reminder_days END
 WHERE slug = $1 AND ended_at IS NULL
 RETURNING id
 

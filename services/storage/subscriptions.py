@@ -6,6 +6,7 @@ locks its row first, and then what it is owed: so nothing slips in between.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import time
 from typing import Any
 from uuid import UUID
 
@@ -32,10 +33,13 @@ class NewSubscription:
     language: str
     token_hash: bytes = field(repr=False)
     token_seal: bytes = field(repr=False)
+    cadence: str = "immediate"
+    quiet: tuple[time, time] | None = None
+    status: str = "active"
 
 
 async def add(connection: Connection, new: NewSubscription) -> UUID:
-    """Add a subscription, active at once."""
+    """Add a subscription; one that is `pending` hears of nothing until its owner has confirmed it."""
     destination = destination_of(new.channel, new.target)
     subscription_id: UUID = await connection.fetchval(
         _sql.add,
@@ -47,6 +51,9 @@ async def add(connection: Connection, new: NewSubscription) -> UUID:
         *_columns(new.filter),
         new.token_hash,
         new.token_seal,
+        new.cadence,
+        *(new.quiet or (None, None)),
+        new.status,
     )
     return subscription_id
 
@@ -124,6 +131,18 @@ async def set_filter(connection: Connection, subscription_id: UUID, wanted: Filt
 async def set_language(connection: Connection, subscription_id: UUID, language: str) -> None:
     """Change in which language a subscription is told, from the next attempt on."""
     await connection.execute(_sql.set_language, subscription_id, language)
+
+
+async def set_cadence(connection: Connection, subscription_id: UUID, cadence: str) -> None:
+    """Change how often a subscription is told: `immediate`, `daily` or `weekly`."""
+    await connection.execute(_sql.set_cadence, subscription_id, cadence)
+
+
+async def set_quiet_hours(
+    connection: Connection, subscription_id: UUID, quiet: tuple[time, time] | None
+) -> None:
+    """Change from when until when nothing is sent, by the subscriber's clock; None: never."""
+    await connection.execute(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None)))
 
 
 async def add_secret(connection: Connection, subscription_id: UUID, kind: str, sealed: bytes) -> None:

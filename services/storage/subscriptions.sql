@@ -1,16 +1,20 @@
 -- name: add
 -- $1 subscriber id, $2 channel, $3 target, $4 destination, $5 language, $6 filter, $7 types, $8 regions, $9 cpv,
 -- $10 themes, $11 audience, $12 procedures, $13 least value, $14 most value, $15 currency, $16 words,
--- $17 hash of the unsubscribe token, $18 the token, sealed
+-- $17 hash of the unsubscribe token, $18 the token, sealed, $19 cadence, $20 quiet from, $21 quiet until,
+-- $22 status
 INSERT INTO subscriptions (
   subscriber_id, channel, target, destination, language, filter, f_types, f_regions, f_cpv, f_themes, f_audience,
-  f_procedures, f_min_value, f_max_value, f_currency, f_words, unsubscribe_hash, unsubscribe_seal)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+  f_procedures, f_min_value, f_max_value, f_currency, f_words, unsubscribe_hash, unsubscribe_seal, cadence,
+  quiet_from, quiet_until, status)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+  $22::text::subscription_status)
 RETURNING id
 
 -- name: get
 -- $1 id
-SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.language,
+SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
+  s.quiet_until, s.language,
   s.status::text, s.status_reason, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
@@ -19,7 +23,8 @@ WHERE s.id = $1
 -- name: of_subscriber
 -- A subscriber's subscriptions, oldest first, the ended ones too.
 -- $1 subscriber id
-SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.language,
+SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
+  s.quiet_until, s.language,
   s.status::text, s.status_reason, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
@@ -71,6 +76,14 @@ WHERE id = $1
 -- name: set_language
 -- $1 id, $2 language
 UPDATE subscriptions SET language = $2 WHERE id = $1
+
+-- name: set_cadence
+-- $1 id, $2 cadence
+UPDATE subscriptions SET cadence = $2 WHERE id = $1
+
+-- name: set_quiet_hours
+-- $1 id, $2 from, $3 until (both null: none)
+UPDATE subscriptions SET quiet_from = $2, quiet_until = $3 WHERE id = $1
 
 -- name: add_secret
 -- $1 subscription id, $2 kind, $3 sealed

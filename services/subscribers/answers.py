@@ -1,7 +1,7 @@
 """What the registry answers: the records as others see them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,10 @@ class Subscriber(BaseModel):
     region: str | None
     language: str
     contact: str | None
+    timezone: str = Field(description="Whose clock counts for digests, reminders and quiet hours")
+    digest_hour: int
+    digest_weekday: int = Field(description="ISO 8601: 1 is Monday")
+    reminder_days: list[int] = Field(description="How many days before a deadline to be reminded")
     created_at: datetime
 
 
@@ -52,6 +56,8 @@ class Subscription(BaseModel):
     destination: str = Field(description="What shares its fate: a web host, or a mail domain")
     filter: dict[str, Any]
     cadence: str
+    quiet_from: time | None = Field(description="Nothing is sent from then …")
+    quiet_until: time | None = Field(description="… until then, by the subscriber's clock")
     language: str
     status: str = Field(description="pending, active, paused, disabled or ended")
     status_reason: str | None
