@@ -1,4 +1,4 @@
-"""Wires the dispatcher: planner, senders, sweeper, status stream, notices, and its routes."""
+"""Wires the dispatcher: planner, mailings, senders, sweeper, status stream, notices, and its routes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from services.dispatcher import api
-from services.dispatcher.announcements import Announcements
+from services.dispatcher.contents import Contents
+from services.dispatcher.mailings import run_mailings
 from services.dispatcher.notices import run_notices
 from services.dispatcher.planner import Assigned, run_planner
 from services.dispatcher.recorder import Recorder
@@ -42,6 +43,7 @@ async def run_dispatcher(
         stop,
         run_planner(pool, settings, stop, assigned),
         run_sweeper(pool, settings, stop),
+        run_mailings(pool, stop),
         run_status_relay(pool, settings, stop),
         run_notices(pool, settings, stop),
         listen(settings.database_url, "deliveries_owed", wake, stop),
@@ -56,6 +58,6 @@ def _sender(spec: ChannelSpec, pool: Pool, settings: Settings, vault: Vault) -> 
         spec.policy(settings),
         pool=pool,
         recorder=recorder,
-        announcements=Announcements(),
+        contents=Contents(),
         vault=vault,
     )

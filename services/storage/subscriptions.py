@@ -118,6 +118,7 @@ async def resume(connection: Connection, subscription_id: UUID) -> None:
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
+    await deliveries.let_go(connection, subscription_id, "moved")
     await connection.execute(_sql.set_target, subscription_id, target, destination)
     await connection.execute(_sql.redirect_owed, subscription_id, destination)
     await health.heal(connection, [subscription_id])
@@ -134,15 +135,23 @@ async def set_language(connection: Connection, subscription_id: UUID, language: 
 
 
 async def set_cadence(connection: Connection, subscription_id: UUID, cadence: str) -> None:
-    """Change how often a subscription is told: `immediate`, `daily` or `weekly`."""
+    """Change how often a locked subscription is told: `immediate`, `daily` or `weekly`.
+
+    What waits for a digest goes at once, or waits for the next one of the new cadence.
+    """
     await connection.execute(_sql.set_cadence, subscription_id, cadence)
+    await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_quiet_hours(
     connection: Connection, subscription_id: UUID, quiet: tuple[time, time] | None
 ) -> None:
-    """Change from when until when nothing is sent, by the subscriber's clock; None: never."""
+    """Change from when until when nothing is sent to a locked subscription, by its clock; None: never.
+
+    What is owed to it follows the new hours.
+    """
     await connection.execute(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None)))
+    await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def add_secret(connection: Connection, subscription_id: UUID, kind: str, sealed: bytes) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from services.dispatcher.announcements import Announcements
+from services.dispatcher.contents import Contents
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS
 from services.dispatcher.sender import Sender
@@ -213,7 +213,7 @@ async def sending(
         spec.policy(settings),
         pool=pool,
         recorder=Recorder(pool, spec.breaker_policy(settings), judges_refusals=spec.judges_refusals),
-        announcements=Announcements(),
+        contents=Contents(),
         vault=Vault(settings),
     )
 
