@@ -76,7 +76,7 @@ def explain(match: Mapping[str, Any], language: str = "en", *, told_before: bool
     """
     dutch = is_dutch(language)
     because = "Je ontvangt dit omdat" if dutch else "You receive this because"
-    if told_before:
+    if told_before or match.get("told_before"):
         return f"{because} {'we je deze opdracht eerder meldden' if dutch else 'we told you of it before'}."
     criteria = _criteria(match, dutch)
     types = [_named(_TYPES, code, dutch) for code in _texts(match.get("types"))]

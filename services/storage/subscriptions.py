@@ -97,6 +97,15 @@ async def end(connection: Connection, subscription_id: UUID, reason: str) -> boo
     return True
 
 
+async def end_mails(connection: Connection, subscription_id: UUID, reason: str, *, every: bool) -> None:
+    """End a subscription, and those whose opportunities come in the same digest. Idempotent.
+
+    With `every`, all subscriptions that its subscriber has at its address.
+    """
+    for row in await connection.fetch(_sql.sharing, subscription_id, every):
+        await end(connection, row["id"], reason)
+
+
 async def pause(connection: Connection, subscription_id: UUID) -> None:
     """Pause a locked subscription: what it is owed is suppressed, and so is what comes until it resumes.
 

@@ -1,18 +1,24 @@
 """A mail about an event, in one language, with places left open for what is personal."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formataddr
+from typing import Any
+from uuid import UUID
 
 from markupsafe import escape
 
 from services.dispatcher.mail import wire
+from services.dispatcher.mail.changed import sentences
 from services.dispatcher.mail.slots import Slot, Slots
 from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates, wrap
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
+from services.domain.changes import Change
+from services.domain.event import EventType
 from services.domain.reason import is_dutch
+from services.runtime.language import speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,46 @@ class Prepared:
         return b"".join(c if isinstance(c, bytes) else values[c[0]][c[1].name] for c in self.chunks)
 
 
-def prepare(announcement: Announcement, language: str, *, templates: Templates, sender: Sender) -> Prepared:
-    """Render an event's mail for everybody who reads this language; raise `BadTemplate`."""
+def prepare(
+    announcement: Announcement,
+    language: str,
+    changes: Sequence[Change] | None,
+    *,
+    templates: Templates,
+    sender: Sender,
+) -> Prepared:
+    """Render an event's mail for everybody who reads this language; raise `BadTemplate`.
+
+    `changes` are since the version that they had; None when they had none.
+    """
     slots = Slots()
-    context = view(announcement, language)
+    context = {**view(announcement, language), **_news(changes, language)}
     ours = {"sender": sender.name or sender.address, "public_url": sender.public_url}
     rendered = templates.render(context["event"], language, {**context, **ours, **slots.marks()})
     boundary = f"=_{secrets.token_hex(12)}"
     return Prepared(
         language, _head(rendered.subject, language, boundary, sender), _body(rendered, slots, boundary)
     )
+
+
+def prepare_mailing(rendered: Rendered, language: str, delivery_id: UUID, *, sender: Sender) -> bytes:
+    """Write a mail that is for one receiver alone; twice the same for the same delivery and texts."""
+    boundary = f"=_{delivery_id.hex}"
+    body = _body(rendered, Slots(), boundary)
+    return _head(rendered.subject, language, boundary, sender) + b"".join(
+        c for c in body if isinstance(c, bytes)
+    )
+
+
+def _news(changes: Sequence[Change] | None, language: str) -> dict[str, Any]:
+    if changes is None:
+        return {"changes": [], "changes_title": ""}
+    said = speech(language)
+    return {
+        "event": EventType.UPDATED.removeprefix("opportunity."),
+        "changes": sentences(changes, said),
+        "changes_title": said.gettext("What changed"),
+    }
 
 
 def _head(subject: str, language: str, boundary: str, sender: Sender) -> bytes:

@@ -13,6 +13,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import services
 from services.domain.reason import one_line
+from services.domain.speech import Speech
+from services.runtime.language import install
 from services.runtime.settings import PREFIX, ConfigError
 
 OURS = Path(services.__file__).parents[1] / "templates"
@@ -48,7 +50,8 @@ class Templates:
     """
 
     def __init__(self, directory: str = "") -> None:
-        self._environment = _environment(directory)
+        self._environment, self._directory = _environment(directory), directory
+        self._spoken: dict[str, Environment] = {}
         names = self._environment.list_templates()
         self._languages = {name.split("/")[1] for name in names if _A_MAIL.fullmatch(name)}
         self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
@@ -60,26 +63,39 @@ class Templates:
 
     def render(self, event: str, language: str, context: Mapping[str, Any]) -> Rendered:
         """Render the mail about an event; raise `BadTemplate`."""
-        stem = f"email/{language}/{_STEMS.get(event, event)}"
+        return self._rendered(f"email/{language}/{_STEMS.get(event, event)}", context, self._environment)
+
+    def _rendered(self, stem: str, context: Mapping[str, Any], environment: Environment) -> Rendered:
+        subject, text = (self._text(f"{stem}.{part}.j2", context, environment) for part in ("subject", "txt"))
         return Rendered(
-            subject=_shorten(one_line(self._text(f"{stem}.subject.j2", context)), _SUBJECT_LENGTH),
-            html=self._inlined(f"{stem}.html.j2", context),
-            text=_TOO_MANY_LINES.sub("\n\n", self._text(f"{stem}.txt.j2", context)).strip() + "\n",
+            subject=_shorten(one_line(subject), _SUBJECT_LENGTH),
+            html=self._inlined(f"{stem}.html.j2", context, environment),
+            text=_TOO_MANY_LINES.sub("\n\n", text).strip() + "\n",
         )
+
+    def spoken(self, stem: str, said: Speech, context: Mapping[str, Any]) -> Rendered:
+        """Render a mail whose texts come from the catalogues; raise `BadTemplate`."""
+        environment = self._spoken.get(said.code)
+        if environment is None:
+            environment = self._spoken[said.code] = _environment(self._directory)
+            install(environment, said)
+        return self._rendered(f"email/{stem}", context, environment)
 
     def plain(self, stem: str, context: Mapping[str, Any]) -> tuple[str, str]:
         """Render a mail that is text alone: its subject and its text; raise `BadTemplate`."""
-        subject = _shorten(one_line(self._text(f"{stem}.subject.j2", context)), _SUBJECT_LENGTH)
-        return subject, self._text(f"{stem}.txt.j2", context).strip() + "\n"
+        subject, text = (
+            self._text(f"{stem}.{part}.j2", context, self._environment) for part in ("subject", "txt")
+        )
+        return _shorten(one_line(subject), _SUBJECT_LENGTH), text.strip() + "\n"
 
-    def _text(self, name: str, context: Mapping[str, Any]) -> str:
+    def _text(self, name: str, context: Mapping[str, Any], environment: Environment) -> str:
         try:
-            return self._environment.get_template(name).render(context)
+            return environment.get_template(name).render(context)
         except _WRONG as error:
             raise BadTemplate(f"{name}: {type(error).__name__}: {error}") from error
 
-    def _inlined(self, name: str, context: Mapping[str, Any]) -> str:
-        html = self._text(name, context)
+    def _inlined(self, name: str, context: Mapping[str, Any], environment: Environment) -> str:
+        html = self._text(name, context, environment)
         try:
             return self._inliner.inline(html).strip() + "\n"
         except css_inline.InlineError as error:
