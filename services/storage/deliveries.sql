@@ -90,7 +90,8 @@ WHERE d.id = mine.id AND d.attempts = mine.attempt AND d.state = 'sending'
 
 -- name: record
 -- Write attempts down and settle their deliveries, where the attempt still holds the lease.
--- Whoever asked meanwhile to stop (withdrawn, unsubscribed) is heard before another try.
+-- Whoever asked meanwhile to stop (withdrawn, unsubscribed) is heard before another try. A next try in quiet hours
+-- waits for their end; a digest comes at the hour that was asked for.
 -- $1 ids, $2 attempt numbers, $3 states, $4 attempts that count, $5 next attempts, $6 reasons,
 -- $7 started at, $8 milliseconds, $9 outcomes, $10 codes, $11 errors, $12 excerpts
 WITH o AS (
@@ -103,7 +104,10 @@ settled AS (
   UPDATE deliveries d SET
     state = CASE WHEN d.cancel_reason IS NOT NULL AND o.again THEN 'cancelled' ELSE o.state::delivery_state END,
     reason = CASE WHEN d.cancel_reason IS NOT NULL AND o.again THEN d.cancel_reason ELSE o.reason END,
-    next_attempt_at = CASE WHEN d.cancel_reason IS NULL THEN o.next_attempt_at END,
+    next_attempt_at = CASE WHEN d.cancel_reason IS NULL AND o.next_attempt_at IS NOT NULL THEN coalesce((
+      SELECT in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, o.next_attempt_at), d.expires_at)
+      FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
+      WHERE s.id = d.subscription_id AND s.quiet_from IS NOT NULL AND d.carries IS NULL), o.next_attempt_at) END,
     settled_at = CASE WHEN o.final OR (d.cancel_reason IS NOT NULL AND o.again) THEN clock_timestamp() END,
     attempts = o.attempts,
     lease_until = NULL

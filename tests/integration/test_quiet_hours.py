@@ -135,6 +135,18 @@ async def test_it_is_sent_when_they_end(books: Books) -> None:
     assert attempt["number"] == 1
 
 
+async def test_another_try_waits_for_their_end_too(books: Books) -> None:
+    async with Receiver() as receiver, sending(books.pool, books.settings):
+        receiver.on("/", 500)
+        somebody = await books.subscribe(receiver.url(), quiet=around_now())
+        await books.plan(at=MORNING)
+        (row,) = await books.until_states(somebody.id, "retrying")
+        (attempt,) = await books.attempts(row["id"])
+    assert row["reason"] == "http_500"
+    assert row["next_attempt_at"] - utc_now() > timedelta(minutes=55)
+    assert attempt["next_attempt_at"] == row["next_attempt_at"]
+
+
 async def change(books: Books, somebody: Subscribed, quiet: tuple[time, time] | None) -> None:
     """Change the quiet hours, as the registry does."""
     async with books.pool.acquire() as connection, connection.transaction():
