@@ -68,7 +68,8 @@ class Post:
 
     async def until_settled(self) -> None:
         """Wait until nothing is owed any more but what waits for its digest."""
-        owed = """SELECT count(*) FROM deliveries WHERE channel = 'email' AND state IN ('pending', 'retrying', 'sending')
+        owed = """SELECT count(*) FROM deliveries
+            WHERE channel = 'email' AND state IN ('pending', 'retrying', 'sending')
             AND (gather_until IS NULL OR mailing_id IS NOT NULL)"""
         await eventually(
             lambda: self.pool.fetchval(owed), lambda n: n == 0, what="nothing to be owed any more"

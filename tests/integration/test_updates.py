@@ -8,6 +8,7 @@ import pytest
 
 from services.domain.reason import explain
 from services.runtime.database import Pool
+from services.runtime.language import speech
 from services.storage import replays, subscriptions
 from services.storage.replays import Wanted
 from tests.integration.mailing import Post, at, post_office, text_of
@@ -96,7 +97,9 @@ async def test_who_was_told_hears_of_a_change_whatever_their_filter_says_now(pos
     assert await post.stand(untyped) == [("sent", None)]
     second = (await post.about_events(told))[1]
     assert second["match"] == {"told_before": True}
-    assert explain(second["match"], "nl") == "Je ontvangt dit omdat we je deze opdracht eerder meldden."
+    assert (
+        explain(second["match"], speech("nl")) == "Je ontvangt dit omdat we je deze opdracht eerder meldden."
+    )
     assert "Thema's weggevallen: zorg." in text_of(post.relay.mails[-1])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from services.domain.changes import Change, added_and_removed
 from services.domain.opportunity import instant, text_in
 from services.domain.reason import one_line, procedure_name, region_name
-from services.domain.speech import Speech
+from services.domain.speech import Speech, later
 
 _LONGEST = 300
 
@@ -100,67 +100,66 @@ def _as_it_is(value: object, said: Speech) -> str:
     return str(value)
 
 
-def _(text: str) -> str:
-    """Mark a text for the catalogue; it is translated when it is said."""
-    return text
-
-
 _SAY: Mapping[str, Callable[[Change, Speech], Sentences]] = {
     "deadline": _moved(
-        _("The deadline has moved from %(before)s to %(after)s."),
-        _("There is a deadline now: %(after)s."),
-        _("There is no deadline any more; it was %(before)s."),
+        later("The deadline has moved from %(before)s to %(after)s."),
+        later("There is a deadline now: %(after)s."),
+        later("There is no deadline any more; it was %(before)s."),
     ),
     "questions_until": _moved(
-        _("Questions can now be asked until %(after)s; it was %(before)s."),
-        _("Questions can be asked until %(after)s."),
-        _("It no longer says until when questions can be asked; it was %(before)s."),
+        later("Questions can now be asked until %(after)s; it was %(before)s."),
+        later("Questions can be asked until %(after)s."),
+        later("It no longer says until when questions can be asked; it was %(before)s."),
     ),
     "title": _worded(
-        _("The title was “%(before)s” and is now “%(after)s”."),
-        _("The title is now “%(after)s”."),
-        _("The title “%(before)s” is gone."),
+        later("The title was “%(before)s” and is now “%(after)s”."),
+        later("The title is now “%(after)s”."),
+        later("The title “%(before)s” is gone."),
         words=_text,
     ),
-    "summary": _plainly(_("The summary has changed.")),
-    "description": _plainly(_("The description has changed.")),
+    "summary": _plainly(later("The summary has changed.")),
+    "description": _plainly(later("The description has changed.")),
     "estimated_value": _worded(
-        _("The estimated value was %(before)s and is now %(after)s."),
-        _("The estimated value is now given: %(after)s."),
-        _("The estimated value is no longer given; it was %(before)s."),
+        later("The estimated value was %(before)s and is now %(after)s."),
+        later("The estimated value is now given: %(after)s."),
+        later("The estimated value is no longer given; it was %(before)s."),
         words=_money,
     ),
     "documents": _listed(
-        _("Documents added: %(items)s."), _("Documents taken away: %(items)s."), words=_document
+        later("Documents added: %(items)s."), later("Documents taken away: %(items)s."), words=_document
     ),
     "buyer": _worded(
-        _("The buyer was %(before)s and is now %(after)s."),
-        _("The buyer is now given: %(after)s."),
-        _("The buyer is no longer given; it was %(before)s."),
+        later("The buyer was %(before)s and is now %(after)s."),
+        later("The buyer is now given: %(after)s."),
+        later("The buyer is no longer given; it was %(before)s."),
         words=lambda buyer, said: str(buyer["name"]),
     ),
     "procedure": _worded(
-        _("The procedure was %(before)s and is now %(after)s."),
-        _("The procedure is now given: %(after)s."),
-        _("The procedure is no longer given; it was %(before)s."),
-        words=lambda code, said: procedure_name(code, said.code),
+        later("The procedure was %(before)s and is now %(after)s."),
+        later("The procedure is now given: %(after)s."),
+        later("The procedure is no longer given; it was %(before)s."),
+        words=procedure_name,
     ),
-    "nature": _plainly(_("The kind of contract (works, supplies or services) has changed.")),
+    "nature": _plainly(later("The kind of contract (works, supplies or services) has changed.")),
     "regions": _listed(
-        _("Regions added: %(items)s."),
-        _("Regions taken away: %(items)s."),
-        words=lambda code, said: region_name(code, said.code),
+        later("Regions added: %(items)s."),
+        later("Regions taken away: %(items)s."),
+        words=region_name,
     ),
-    "themes": _listed(_("Themes added: %(items)s."), _("Themes taken away: %(items)s."), words=_as_it_is),
-    "cpv": _listed(_("CPV codes added: %(items)s."), _("CPV codes taken away: %(items)s."), words=_as_it_is),
+    "themes": _listed(
+        later("Themes added: %(items)s."), later("Themes taken away: %(items)s."), words=_as_it_is
+    ),
+    "cpv": _listed(
+        later("CPV codes added: %(items)s."), later("CPV codes taken away: %(items)s."), words=_as_it_is
+    ),
     "audience": _listed(
-        _("Audience added: %(items)s."), _("Audience taken away: %(items)s."), words=_as_it_is
+        later("Audience added: %(items)s."), later("Audience taken away: %(items)s."), words=_as_it_is
     ),
-    "url": _plainly(_("The link to the opportunity has changed.")),
+    "url": _plainly(later("The link to the opportunity has changed.")),
     "contact": _worded(
-        _("The contact was %(before)s and is now %(after)s."),
-        _("The contact is now given: %(after)s."),
-        _("The contact is no longer given; it was %(before)s."),
+        later("The contact was %(before)s and is now %(after)s."),
+        later("The contact is now given: %(after)s."),
+        later("The contact is no longer given; it was %(before)s."),
         words=_contact,
     ),
 }

@@ -16,14 +16,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 from services.dispatcher.mail import digest, wire
-from services.dispatcher.mail.prepared import Prepared, Sender, prepare, prepare_mailing
-from services.dispatcher.mail.templates import FALLBACK_LANGUAGE, Templates
+from services.dispatcher.mail.prepared import Prepared, Sender, finished, prepare
+from services.dispatcher.mail.templates import Templates
 from services.dispatcher.message import Mailing, Message
 from services.domain.event import EventType
 from services.domain.reason import explain, one_line
 from services.domain.verp import envelope_sender
 from services.runtime.clock import utc_now
-from services.runtime.language import speech, spoken
 from services.runtime.settings import PREFIX, ConfigError, Settings
 
 _KEPT = 64
@@ -75,7 +74,7 @@ class Composer:
         personal = {
             "subscriber": one_line(message.subscriber),
             "reason": explain(
-                message.match, prepared.language, told_before=message.announcement.type not in _WHOLE
+                message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
             "unsubscribe": self._unsubscribe(message.unsubscribe_token),
         }
@@ -84,22 +83,23 @@ class Composer:
 
     def _compose_mailing(self, message: Message, mailing: Mailing, recipient: str) -> Composed:
         """Write a mail about several opportunities, for this receiver alone."""
-        said = speech(spoken(message.language, FALLBACK_LANGUAGE))
+        language = self._templates.language(message.language)
+        said = self._templates.speech(language)
         unsubscribe = self._unsubscribe(message.unsubscribe_token)
         if mailing.kind == "reminder":
             # it is about whatever this address was told, by any of its subscriptions
             unsubscribe += "?all=1"
         personal = {
+            "language": language,
             "subscriber": one_line(message.subscriber),
             "unsubscribe": unsubscribe,
             "sender": self._sender.name or self._sender.address,
             "public_url": self._sender.public_url,
         }
         rendered = digest.render(mailing, said, personal, templates=self._templates, now=self._clock())
-        written = prepare_mailing(rendered, said.code, message.delivery_id, sender=self._sender)
-        return Composed(
-            self._envelope(message), recipient, self._personal_head(message, unsubscribe) + written
-        )
+        head = self._personal_head(message, unsubscribe)
+        written = finished(rendered, said, language, message.delivery_id, self._sender)
+        return Composed(self._envelope(message), recipient, head + written)
 
     def _envelope(self, message: Message) -> str:
         return envelope_sender(message.delivery_id.hex, self._bounce_domain)

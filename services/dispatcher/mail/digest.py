@@ -22,15 +22,14 @@ _WHOLE = (EventType.PUBLISHED, EventType.UPDATED)
 def render(
     mailing: Mailing, said: Speech, personal: Mapping[str, str], *, templates: Templates, now: datetime
 ) -> Rendered:
-    """Render a mailing in a language; raise `BadTemplate`.
+    """Render a mailing; raise `BadTemplate`.
 
-    `personal` holds the names that every mail has: sender, subscriber, unsubscribe and public_url.
+    `personal` holds the names that every mail has: language, sender, subscriber, unsubscribe and public_url.
     """
     zone = ZoneInfo(mailing.timezone)
-    shown = [_shown(item, said, now, zone) for item in mailing.items[:MOST]]
+    shown = [_shown(item, personal["language"], said, now, zone) for item in mailing.items[:MOST]]
     reminder = mailing.kind == "reminder"
     context = {
-        "language": said.code,
         "items": shown,
         "count": len(mailing.items),
         "more": len(mailing.items) - len(shown),
@@ -39,16 +38,16 @@ def render(
         "day": said.day(now, zone),
         **personal,
     }
-    return templates.spoken("reminder" if reminder else "digest", said, context)
+    return templates.mailing("reminder" if reminder else "digest", personal["language"], context)
 
 
-def _shown(item: Item, said: Speech, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def _shown(item: Item, language: str, said: Speech, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
     """Prepare the names a template knows of one opportunity."""
     about = item.announcement
     is_notice = about.type not in _WHOLE
-    reasons = [explain(match, said.code, told_before=is_notice) for match in item.matches]
+    reasons = [explain(match, said, told_before=is_notice) for match in item.matches]
     return {
-        **view(about, said.code),
+        **view(about, language, said),
         "event": "updated" if item.since else about.type.removeprefix("opportunity."),
         "notice": is_notice,
         "changes": sentences(item.changes, said),

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formataddr
-from typing import Any
 from uuid import UUID
 
 from markupsafe import escape
@@ -16,9 +15,7 @@ from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates,
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
 from services.domain.changes import Change
-from services.domain.event import EventType
-from services.domain.reason import is_dutch
-from services.runtime.language import speech
+from services.domain.speech import Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +34,9 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The headers that all receivers share, and the body in chunks."""
+    """The headers that all receivers share, and the body in chunks, said in one language."""
 
-    language: str
+    said: Speech
     head: bytes
     chunks: tuple[wire.Chunk, ...]
 
@@ -65,43 +62,32 @@ def prepare(
     `changes` are since the version that they had; None when they had none.
     """
     slots = Slots()
-    context = {**view(announcement, language), **_news(changes, language)}
+    said = templates.speech(language)
+    context = {**view(announcement, language, said), "changes": sentences(changes or (), said)}
+    if changes is not None:
+        context["event"] = "updated"
     ours = {"sender": sender.name or sender.address, "public_url": sender.public_url}
     rendered = templates.render(context["event"], language, {**context, **ours, **slots.marks()})
     boundary = f"=_{secrets.token_hex(12)}"
-    return Prepared(
-        language, _head(rendered.subject, language, boundary, sender), _body(rendered, slots, boundary)
-    )
+    head = _head(rendered.subject, language, _list_id(said, sender), boundary, sender)
+    return Prepared(said, head, _body(rendered, slots, boundary))
 
 
-def prepare_mailing(rendered: Rendered, language: str, delivery_id: UUID, *, sender: Sender) -> bytes:
-    """Write a mail that is for one receiver alone; twice the same for the same delivery and texts."""
+def finished(rendered: Rendered, said: Speech, language: str, delivery_id: UUID, sender: Sender) -> bytes:
+    """Write a mail that is for one receiver alone; the same again for the same delivery and texts."""
     boundary = f"=_{delivery_id.hex}"
     body = _body(rendered, Slots(), boundary)
-    return _head(rendered.subject, language, boundary, sender) + b"".join(
-        c for c in body if isinstance(c, bytes)
-    )
+    head = _head(rendered.subject, language, _list_id(said, sender), boundary, sender)
+    return head + b"".join(chunk for chunk in body if isinstance(chunk, bytes))
 
 
-def _news(changes: Sequence[Change] | None, language: str) -> dict[str, Any]:
-    if changes is None:
-        return {"changes": [], "changes_title": ""}
-    said = speech(language)
-    return {
-        "event": EventType.UPDATED.removeprefix("opportunity."),
-        "changes": sentences(changes, said),
-        "changes_title": said.gettext("What changed"),
-    }
-
-
-def _head(subject: str, language: str, boundary: str, sender: Sender) -> bytes:
-    list_name = "Opdrachten" if is_dutch(language) else "Opportunities"
+def _head(subject: str, language: str, list_id: str, boundary: str, sender: Sender) -> bytes:
     return b"".join(
         (
             wire.header("From", formataddr((sender.name, sender.address))),
             wire.text_header("Subject", subject),
             wire.header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-            wire.header("List-Id", f'"{list_name}" <opdrachten.{sender.domain}>'),
+            wire.header("List-Id", list_id),
             wire.header("Auto-Submitted", "auto-generated"),
             wire.header("Content-Language", language),
             wire.header("MIME-Version", "1.0"),
@@ -109,6 +95,10 @@ def _head(subject: str, language: str, boundary: str, sender: Sender) -> bytes:
             wire.CRLF,
         )
     )
+
+
+def _list_id(said: Speech, sender: Sender) -> str:
+    return f"{wire.phrase(said.gettext('Opportunities'))} <opdrachten.{sender.domain}>"
 
 
 def _body(rendered: Rendered, slots: Slots, boundary: str) -> tuple[wire.Chunk, ...]:
