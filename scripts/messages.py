@@ -33,6 +33,7 @@ AREAS = (
     ("*reminder*", "cadence"),
     ("*cadence*", "cadence"),
     ("*change[ds].*", "cadence"),
+    ("*standing*", "cadence"),
     ("*passing*", "passing"),
     ("*passed*", "passing"),
     ("*portal*", "portal"),

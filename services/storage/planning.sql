@@ -25,8 +25,11 @@ matched AS (
   SELECT s.id, s.subscriber_id, s.channel, s.destination, s.status, s.status_reason,
     row_number() OVER (ORDER BY s.id) AS place,
     ahead.subscription_id IS NOT NULL AS superseded,
-    in_time(digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, e.at), e.deadline) AS digest_at,
-    in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, e.at), e.deadline) AS quiet_until,
+    -- most are told at once and at any hour, and need no reckoning
+    CASE WHEN s.cadence <> 'immediate' THEN in_time(
+      digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, e.at), e.deadline) END AS digest_at,
+    CASE WHEN s.quiet_from IS NOT NULL THEN in_time(
+      quiet_end(s.quiet_from, s.quiet_until, r.timezone, e.at), e.deadline) END AS quiet_until,
     CASE WHEN e.whole AND NOT f.fits THEN jsonb_build_object('told_before', true)
     ELSE jsonb_strip_nulls(jsonb_build_object(
       'types', CASE WHEN s.f_types <> '{}' THEN jsonb_build_array(e.type) END,
