@@ -105,10 +105,11 @@ def _mail() -> bytes:
         attempt=1,
         announcement=_announcement(),
         subscription_id=uuid4(),
+        subscriber_id=uuid4(),
         subscriber="Bench Incubator",
         target="someone@incubator.example",
         language="nl",
         match={},
         unsubscribe_token="token",
     )
-    return Composer(Settings()).compose(message).raw
+    return Composer(Settings(secret_key="k" * 32)).compose(message).raw
