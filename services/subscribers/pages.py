@@ -1,13 +1,15 @@
-"""Renders the pages that people see, in Dutch or English."""
+"""Renders the pages that people see, in the languages we speak."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import services
+from services.runtime.language import install, languages, speech
 
 _OURS = Path(services.__file__).parents[1] / "templates" / "pages"
 _LANGUAGES = ("nl", "en")
@@ -28,6 +30,17 @@ Render = Callable[..., HTMLResponse]
 def renderer(templates_dir: str) -> Render:
     """Make the renderer; the files in `templates_dir`/pages replace ours, one by one."""
     directories = [Path(templates_dir) / "pages", _OURS] if templates_dir else [_OURS]
+    environments = {code: _environment(directories, code) for code in languages()}
+
+    def render(name: str, status: int, language: str, **shown: Any) -> HTMLResponse:
+        template = environments[spoken(language)].get_template(f"{name}.html.j2")
+        page = template.render(language=spoken(language), **shown)
+        return HTMLResponse(page, status, {**_HEADERS, "Content-Language": spoken(language)})
+
+    return render
+
+
+def _environment(directories: list[Path], code: str) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(directories),
         autoescape=True,
@@ -35,13 +48,8 @@ def renderer(templates_dir: str) -> Render:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-    def render(name: str, status: int, language: str, **shown: str) -> HTMLResponse:
-        template = environment.get_template(f"{name}.html.j2")
-        page = template.render(language=spoken(language), **shown)
-        return HTMLResponse(page, status, {**_HEADERS, "Content-Language": spoken(language)})
-
-    return render
+    install(environment, speech(code))
+    return environment
 
 
 def spoken(language: str) -> str:

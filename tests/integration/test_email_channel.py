@@ -530,7 +530,7 @@ async def test_a_wrong_password_is_the_relays_trouble_with_us() -> None:
 
 async def test_without_a_relay_there_is_no_channel() -> None:
     with pytest.raises(ConfigError, match="SMTP_URL"):
-        Email(Settings())
+        Email(Settings(secret_key="k" * 32))
 
 
 def kinds(of: type[Exception]) -> Iterator[type[Exception]]:

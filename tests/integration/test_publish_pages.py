@@ -106,8 +106,18 @@ async def test_an_award_that_tells_what_came_of_it_fits_the_schema_of_notices(ap
     assert notice == schema
     assert schema["$id"] == "https://omroeper.example/schemas/notice.json"
     assert all(schema["properties"][name]["description"] for name in ("proposals", "startup_won"))
-    good = [{"proposals": 0}, {"proposals": 7, "startup_won": True}, {"startup_won": False}, {"more": "kept"}]
-    bad = [{"proposals": -1}, {"proposals": "7"}, {"proposals": 7.5}, {"startup_won": "yes"}]
+    good: list[dict[str, Any]] = [
+        {"proposals": 0},
+        {"proposals": 7, "startup_won": True},
+        {"startup_won": False},
+        {"more": "kept"},
+    ]
+    bad: list[dict[str, Any]] = [
+        {"proposals": -1},
+        {"proposals": "7"},
+        {"proposals": 7.5},
+        {"startup_won": "yes"},
+    ]
     for said in good:
         data = {"id": "opdracht-1", **said}
         answer = await api.publish(cloudevent(type="opportunity.awarded", data=data))

@@ -33,6 +33,8 @@ STATUSES = {
     "closed": "Afgesloten",
     "awarded": "Gegund",
 }
+#: In front of the link by which a reader tells it.
+PASSED_ON = "Doorgegeven? Laat het weten"
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
 _OVER = {"withdrawn", "closed", "awarded"}
 
@@ -44,10 +46,11 @@ def headline(entry: Entry) -> str:
 
 
 def body(entry: Entry) -> str:
-    """Write what an entry says, in plain text: how it stands, what it is about, its facts."""
+    """Write what an entry says, in plain text: how it stands, what it is about, its facts, a link to reply."""
     over = "Deze opdracht is ingetrokken." if entry.status == "withdrawn" else ""
     facts = "\n".join(f"{name}: {value}" for name, value in _facts(entry) if value)
-    return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts) if part)
+    told = f"{PASSED_ON}: {entry.passed_on_url}" if entry.passed_on_url else ""
+    return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts, told) if part)
 
 
 def day_and_time(moment: datetime) -> str:
