@@ -46,7 +46,7 @@ def headline(entry: Entry) -> str:
 
 
 def body(entry: Entry) -> str:
-    """Write what an entry says, in plain text: how it stands, what it is about, its facts, a link to reply."""
+    """Write what an entry says, in plain text: how it stands, what it is about, its facts, where to reply."""
     over = "Deze opdracht is ingetrokken." if entry.status == "withdrawn" else ""
     facts = "\n".join(f"{name}: {value}" for name, value in _facts(entry) if value)
     told = f"{PASSED_ON}: {entry.passed_on_url}" if entry.passed_on_url else ""
