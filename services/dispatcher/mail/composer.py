@@ -76,7 +76,7 @@ class Composer:
         personal = {
             "subscriber": one_line(message.subscriber),
             "reason": explain(
-                message.match, prepared.language, told_before=message.announcement.type not in _WHOLE
+                message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
             "passed_on": self._passing_link(message.subscriber_id, message.announcement.id),
             "unsubscribe": f"{self._sender.public_url}/u/{token}",
