@@ -303,6 +303,14 @@ def test_any_subject_comes_out_as_it_went_in(text: str) -> None:
     assert str(read(raw)["Subject"]) == one_line(text)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=9).map(one_line).filter(bool))
+def test_any_name_of_the_list_fits_in_a_header(name: str) -> None:
+    raw = wire.header("From", f"{wire.phrase(name)} <a@b.example>") + b"\r\n"
+    (address,) = read(raw)["From"].addresses
+    assert (address.display_name, address.addr_spec) == (name, "a@b.example")
+
+
 def test_every_place_for_a_personal_text_is_filled() -> None:
     assert not re.search(rb"q[0-9a-f]{24}", composed(to_somebody()).replace(b"=\r\n", b""))
 

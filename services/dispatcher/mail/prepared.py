@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.charset import Charset
 from email.utils import formataddr
 
 from markupsafe import escape
@@ -14,8 +13,6 @@ from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates,
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
 from services.domain.speech import Speech
-
-_UTF8 = Charset("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +75,7 @@ def _head(subject: str, language: str, list_id: str, boundary: str, sender: Send
 
 
 def _list_id(said: Speech, sender: Sender) -> str:
-    name = said.gettext("Opportunities")
-    phrase = f'"{name}"' if name.isascii() else _UTF8.header_encode(name)
-    return f"{phrase} <opdrachten.{sender.domain}>"
+    return f"{wire.phrase(said.gettext('Opportunities'))} <opdrachten.{sender.domain}>"
 
 
 def _body(rendered: Rendered, slots: Slots, boundary: str) -> tuple[wire.Chunk, ...]:
