@@ -93,7 +93,7 @@ def _totals(counts: list[Any]) -> dict[str, Any]:
     for row in counts:
         states[row["state"]] += row["count"]
         channels[row["channel"]][row["state"]] = row["count"]
-    return {"matched": sum(row["matched"] for row in counts), "states": states, "channels": channels}
+    return {"matched": sum(row["matched"] for row in counts), "states": dict(states), "channels": channels}
 
 
 def _delivery(row: Any, receipts: list[dict[str, Any]], hop: SecondHop) -> dict[str, Any]:

@@ -145,6 +145,7 @@ async def test_nobody_suited_is_an_answer_too_and_can_be_taken_back(told: Told) 
     assert 'name="startups" value="0"' in (await told.page()).body
     page = await told.post({"way": "other", "startups": "0"})
     assert "Deze keer voor niemand geschikt." in page.body
+    assert "Hoe gaf je ze door?" in page.body
     assert 'name="startups" value="0"' not in page.body
     body = (await told.stage.call("GET", f"/v1/events/{told.event_id}")).body
     nobody = {"subscribers": 0, "startups": 0, "ways": {}, "nobody_suited": 1}

@@ -55,7 +55,7 @@ def router(pool: Pool, settings: Settings) -> APIRouter:
     routes = APIRouter(tags=["passing on"])
     render, keys = renderer(settings.templates_dir), settings.signing_keys(PURPOSE)
 
-    def visit(
+    def visiting(
         token: _Token,
         request: Request,
         lang: Annotated[str, Query(description="The page's language; else the subscriber's")] = "",
@@ -64,38 +64,40 @@ def router(pool: Pool, settings: Settings) -> APIRouter:
 
     @routes.head("/p/{token}", include_in_schema=False)
     @routes.get("/p/{token}", response_class=HTMLResponse, responses={404: _RESPONSES[404]})
-    async def ask(visit: Annotated[_Visit, Depends(visit)], way: _Way = "") -> Response:
+    async def ask(visit: Annotated[_Visit, Depends(visiting)], way: _Way = "") -> Response:
         """Show what can be told, and what was told before; changes nothing."""
-        async with pool.acquire() as connection:
-            return await _show(connection, render, visit, correcting=way)
+        return await _page(pool, render, visit, correcting=way)
 
     @routes.post("/p/{token}", openapi_extra=_body(), response_class=HTMLResponse, responses=_RESPONSES)
-    async def tell(visit: Annotated[_Visit, Depends(visit)], request: Request) -> Response:
+    async def tell(visit: Annotated[_Visit, Depends(visiting)], request: Request) -> Response:
         """Keep how it was passed on, from the page's form or as JSON. Idempotent per way."""
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type == _JSON:
-            body = await read_json(request, _BODY_BYTES)
-            async with pool.acquire() as connection:
-                return await _tell(connection, visit.link, body)
-        form = form_of(await read_form(request, _BODY_BYTES))
-        async with pool.acquire() as connection:
-            return await _show(connection, render, visit, given=form)
+            return await _told_by_program(pool, visit.link, await read_json(request, _BODY_BYTES))
+        return await _page(pool, render, visit, given=form_of(await read_form(request, _BODY_BYTES)))
 
     return routes
 
 
-async def _show(
-    connection: Connection, render: Render, visit: _Visit, *, given: Form | None = None, correcting: str = ""
+async def _page(
+    pool: Pool, render: Render, visit: _Visit, *, given: Form | None = None, correcting: str = ""
 ) -> Response:
-    about = await passings.about(connection, visit.link) if visit.link else None
-    if visit.link is None or about is None:
-        return render("unknown", 404, visit.speech(visit.accepted).code)
-    said = visit.speech(about["language"])
-    shown = Shown() if given is None else await _take(connection, visit.link, given, said)
-    told = await passings.told(connection, visit.link.subscriber_id, about["subject"])
+    if visit.link is None:
+        return _unknown(render, visit)
+    async with pool.acquire() as connection:
+        about = await passings.about(connection, visit.link)
+        if about is None:
+            return _unknown(render, visit)
+        said = visit.speech(about["language"])
+        shown = Shown() if given is None else await _take(connection, visit.link, given, said)
+        told = await passings.told(connection, visit.link.subscriber_id, about["subject"])
     if correcting:
         shown = Shown(page.chosen(told, correcting))
     return render("passing", 422 if shown.problems else 200, said.code, **page.view(about, told, shown, said))
+
+
+def _unknown(render: Render, visit: _Visit) -> Response:
+    return render("unknown", 404, visit.speech(visit.accepted).code)
 
 
 async def _take(connection: Connection, link: Link, form: Form, said: Speech) -> Shown:
@@ -105,16 +107,19 @@ async def _take(connection: Connection, link: Link, form: Form, said: Speech) ->
     return Shown(kept=await passings.tell(connection, link, told))
 
 
-async def _tell(connection: Connection, link: Link | None, body: object) -> Response:
-    if link is None or await passings.about(connection, link) is None:
-        raise Refused(404, "We do not know this link; post to the `passed_on_url` just as it was given.")
-    kept = await passings.tell(connection, link, parse_told(body))
+async def _told_by_program(pool: Pool, link: Link | None, body: object) -> Response:
+    unknown = Refused(404, "We do not know this link; post to the `passed_on_url` just as it was given.")
+    if link is None:
+        raise unknown
+    told = parse_told(body)
+    async with pool.acquire() as connection:
+        kept = await passings.tell(connection, link, told)
     if kept is None:
-        raise Refused(404, "The subscriber has ended; nothing was kept.")
-    return JSONResponse(_told_json(kept), headers={"Cache-Control": "no-store"})
+        raise unknown
+    return JSONResponse(_kept_json(kept), headers={"Cache-Control": "no-store"})
 
 
-def _told_json(row: Any) -> dict[str, Any]:
+def _kept_json(row: Any) -> dict[str, Any]:
     corrected_at = row["corrected_at"]
     return {
         "opportunity": row["subject"],
@@ -127,6 +132,7 @@ def _told_json(row: Any) -> dict[str, Any]:
 
 
 def _body() -> dict[str, Any]:
+    """Describe the body: the same fields as a form and as JSON."""
     body = described(Told)
     content = body["requestBody"]["content"]
     content |= dict.fromkeys(FORM_TYPES, content[_JSON])

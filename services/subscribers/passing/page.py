@@ -42,6 +42,7 @@ def view(about: Any, told: Sequence[Any], shown: Shown, said: Speech) -> dict[st
             }
             for row in told
         ],
+        "passed_on": any(row["startups"] != 0 for row in told),
         "kept": words.summary(shown.kept, said) if shown.kept else "",
         "form": shown.form,
         "problems": shown.problems,
