@@ -10,7 +10,7 @@ def ways(said: Speech) -> dict[Way, str]:
     """Name the ways."""
     return {
         Way.NEWSLETTER: said.gettext("In a newsletter"),
-        Way.MAIL: said.gettext("By mail to start-ups"),
+        Way.MAIL: said.gettext("By mail"),
         Way.MEETING: said.gettext("In a talk or at a meeting"),
         Way.WEBSITE: said.gettext("On our website"),
         Way.SOCIAL: said.gettext("On social media"),
