@@ -27,6 +27,7 @@ class Claim:
     event_id: UUID | None
     carries: UUID | None
     subscription_id: UUID
+    subscriber_id: UUID
     destination: str = field(repr=False)
     attempt: int
     match: Mapping[str, Any]

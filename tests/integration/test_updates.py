@@ -12,7 +12,8 @@ from services.runtime.language import speech
 from services.storage import replays, subscriptions
 from services.storage.replays import Wanted
 from tests.integration.mailing import Post, at, post_office, text_of
-from tests.integration.owing import Subscribed
+from tests.integration.owing import Subscribed, sending
+from tests.rig.receiver import Receiver
 from tests.rig.samples import opportunity
 
 UPDATED = "opportunity.updated"
@@ -193,6 +194,22 @@ async def test_a_version_that_is_published_anew_counts_as_changed(post: Post) ->
     mail = (await post.mails())[1]
     assert mail.message["Subject"].startswith("Gewijzigde opdracht")
     assert MOVED in text_of(mail)
+
+
+async def test_a_webhook_says_what_changed_to_those_who_had_an_earlier_version(post: Post) -> None:
+    data = opportunity()
+    async with Receiver() as receiver, sending(post.pool, post.books.settings):
+        had = await post.books.subscribe(receiver.url("/had"))
+        await post.books.plan(data=data)
+        await post.books.until_states(had.id, "sent")
+        await post.books.subscribe(receiver.url("/new"))
+        await post.books.plan(type=UPDATED, data=newer(data, deadline=LATER))
+        (_, second) = await receiver.wait_for(2, path="/had")
+        (first,) = await receiver.wait_for(1, path="/new")
+    ours = json.loads(second.body)["data"]["_omroeper"]
+    assert ours["changes"] == [{"field": "deadline", "from": data["deadline"], "to": LATER}]
+    assert "passed_on_url" in ours
+    assert "changes" not in json.loads(first.body)["data"]["_omroeper"]
 
 
 async def test_a_mail_shows_no_markup_of_what_changed(post: Post) -> None:

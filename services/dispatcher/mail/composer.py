@@ -12,17 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
+from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
 from services.dispatcher.mail import digest, wire
+from services.dispatcher.mail.digest import Reader
 from services.dispatcher.mail.prepared import Prepared, Sender, finished, prepare
 from services.dispatcher.mail.templates import Templates
 from services.dispatcher.message import Mailing, Message
 from services.domain.event import EventType
+from services.domain.passing_on import Door
 from services.domain.reason import explain, one_line
 from services.domain.verp import envelope_sender
 from services.runtime.clock import utc_now
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import PREFIX, ConfigError, Settings
 
 _KEPT = 64
@@ -59,6 +63,7 @@ class Composer:
         self._bounce_domain = settings.bounce_domain or self._sender.domain
         if not _DOMAIN.fullmatch(self._bounce_domain):
             raise ConfigError(f"{PREFIX}BOUNCE_DOMAIN is not a domain")
+        self._passing_link = passing_links(settings, Door.MAIL)
         self._templates = Templates(settings.templates_dir)
         self._prepared: OrderedDict[tuple[UUID, str, UUID | None], Prepared] = OrderedDict()
 
@@ -76,6 +81,7 @@ class Composer:
             "reason": explain(
                 message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
+            "passed_on": self._passing_link(message.subscriber_id, message.announcement.id),
             "unsubscribe": self._unsubscribe(message.unsubscribe_token),
         }
         head = self._personal_head(message, personal["unsubscribe"])
@@ -90,13 +96,13 @@ class Composer:
             # it is about whatever this address was told, by any of its subscriptions
             unsubscribe += "?all=1"
         personal = {
-            "language": language,
             "subscriber": one_line(message.subscriber),
             "unsubscribe": unsubscribe,
             "sender": self._sender.name or self._sender.address,
             "public_url": self._sender.public_url,
         }
-        rendered = digest.render(mailing, said, personal, templates=self._templates, now=self._clock())
+        reader = Reader(language, said, partial(self._passing_link, message.subscriber_id))
+        rendered = digest.render(mailing, reader, personal, templates=self._templates, now=self._clock())
         head = self._personal_head(message, unsubscribe)
         written = finished(rendered, said, language, message.delivery_id, self._sender)
         return Composed(self._envelope(message), recipient, head + written)
