@@ -148,18 +148,19 @@ async def stop_owed(connection: Connection, subscription_id: UUID, state: State,
     return count
 
 
-async def let_go(connection: Connection, subscription_id: UUID, reason: str) -> None:
-    """Take what a locked subscription is owed out of the mailings it was to go with."""
+async def let_go(
+    connection: Connection, subscription_id: UUID, reason: str, *, reminders: bool = False
+) -> None:
+    """Take what a locked subscription is owed out of the digests it was to go with, and its reminders."""
     await connection.fetch(_sql.lock_owed, subscription_id)
-    await connection.execute(_sql.let_go, subscription_id, reason)
+    await connection.execute(_sql.let_go, subscription_id, reason, reminders)
 
 
 async def put_off_anew(connection: Connection, subscription_id: UUID) -> None:
     """Judge again when a locked subscription is told of what it is owed: at once, later, in a digest.
 
-    Runs in the caller's transaction.
+    What is in a digest that was made already goes with that. Runs in the caller's transaction.
     """
-    await let_go(connection, subscription_id, "digest_changed")
     await connection.execute(_sql.put_off_anew, subscription_id)
     await connection.execute(_sql.wake)
 

@@ -181,9 +181,9 @@ warned AS (
 SELECT count(*) FROM stopped
 
 -- name: let_go
--- Take what a subscription is owed out of the mailings it was to go with. Those that it carries are called off,
+-- Take what a subscription is owed out of the digests it was to go with. Those that it carries are called off,
 -- also for the other subscriptions of the address; one being sent goes on, and is not tried again.
--- $1 subscription id, $2 reason
+-- $1 subscription id, $2 reason, $3 its reminders, too
 WITH called_off AS (
   UPDATE deliveries SET
     state = CASE WHEN state = 'sending' THEN state ELSE 'cancelled' END,
@@ -191,7 +191,8 @@ WITH called_off AS (
     cancel_reason = CASE WHEN state = 'sending' THEN $2 END,
     next_attempt_at = NULL,
     settled_at = CASE WHEN state <> 'sending' THEN now() END
-  WHERE subscription_id = $1 AND carries IS NOT NULL AND state IN ('pending', 'retrying', 'sending')
+  WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending')
+    AND carries IN (SELECT id FROM mailings WHERE $3 OR kind <> 'reminder')
 )
 UPDATE deliveries SET mailing_id = NULL WHERE subscription_id = $1 AND state = 'pending' AND mailing_id IS NOT NULL
 
@@ -213,7 +214,7 @@ FROM (
       in_time(digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, now()), o.expires_at) AS digest_at,
       in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, now()), o.expires_at) AS quiet_until
     FROM deliveries o JOIN subscriptions s ON s.id = o.subscription_id JOIN subscribers r ON r.id = o.subscriber_id
-    WHERE o.subscription_id = $1 AND o.event_id IS NOT NULL AND o.replay = 0
+    WHERE o.subscription_id = $1 AND o.event_id IS NOT NULL AND o.mailing_id IS NULL AND o.replay = 0
       AND (o.state = 'pending' OR o.state = 'retrying' AND o.reason = 'quiet_hours')
   ) waiting
 ) owed

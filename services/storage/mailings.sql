@@ -55,11 +55,16 @@ SELECT carries FROM carriers
 -- name: wait_for_next
 -- Who had the digest of that day already is told with the next one, or at once where that is too late.
 -- $1 now, $2 subscriber ids
-UPDATE deliveries d SET gather_until = in_time(digest_due(CASE s.cadence WHEN 'weekly' THEN 'weekly' ELSE 'daily' END,
-  r.digest_hour, r.digest_weekday, r.timezone, $1), d.expires_at)
-FROM subscriptions s, subscribers r
-WHERE d.subscriber_id = ANY ($2::uuid[]) AND d.state = 'pending' AND d.gather_until <= $1 AND d.mailing_id IS NULL
-  AND s.id = d.subscription_id AND r.id = d.subscriber_id
+UPDATE deliveries d SET gather_until = anew.digest_at, reason = CASE WHEN anew.digest_at IS NOT NULL THEN d.reason END
+FROM (
+  SELECT o.id, in_time(digest_due(CASE s.cadence WHEN 'weekly' THEN 'weekly' ELSE 'daily' END,
+      r.digest_hour, r.digest_weekday, r.timezone, $1), o.expires_at) AS digest_at
+  FROM deliveries o
+  JOIN subscriptions s ON s.id = o.subscription_id
+  JOIN subscribers r ON r.id = o.subscriber_id
+  WHERE o.subscriber_id = ANY ($2::uuid[]) AND o.state = 'pending' AND o.gather_until <= $1 AND o.mailing_id IS NULL
+) anew
+WHERE d.id = anew.id
 
 -- name: reminders_due
 -- Who is to be looked at for reminders; each is left to the dispatcher that has it first.

@@ -19,7 +19,7 @@ ahead AS (
   -- versions may come in another order than they were made
   SELECT DISTINCT d.subscription_id
   FROM events e JOIN events newer ON newer.subject = e.subject JOIN deliveries d ON d.event_id = newer.id
-  WHERE e.id = $1 AND precedes(e, newer) AND d.state NOT IN ('failed', 'suppressed', 'expired', 'cancelled')
+  WHERE e.id = $1 AND precedes(e, newer) AND d.state NOT IN ('failed', 'suppressed', 'cancelled')
 ),
 matched AS (
   SELECT s.id, s.subscriber_id, s.channel, s.destination, s.status, s.status_reason,

@@ -127,7 +127,7 @@ async def resume(connection: Connection, subscription_id: UUID) -> None:
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
-    await deliveries.let_go(connection, subscription_id, "moved")
+    await deliveries.let_go(connection, subscription_id, "moved", reminders=True)
     await connection.execute(_sql.set_target, subscription_id, target, destination)
     await connection.execute(_sql.redirect_owed, subscription_id, destination)
     await health.heal(connection, [subscription_id])
@@ -149,6 +149,7 @@ async def set_cadence(connection: Connection, subscription_id: UUID, cadence: st
     What waits for a digest goes at once, or waits for the next one of the new cadence.
     """
     await connection.execute(_sql.set_cadence, subscription_id, cadence)
+    await deliveries.let_go(connection, subscription_id, "cadence_changed")
     await deliveries.put_off_anew(connection, subscription_id)
 
 

@@ -217,6 +217,16 @@ async def test_who_moves_gets_it_at_the_new_address(post: Post) -> None:
     assert await post.stand(one, two) == [("sent", None)] * 2
 
 
+async def test_other_quiet_hours_leave_a_digest_as_it_is(post: Post) -> None:
+    somebody = await post.somebody()
+    await post.books.plan(at=at(MONDAY))
+    await post.make(DUE)
+    night = (at("2027-01-01T22:00").time(), at("2027-01-01T07:00").time())
+    await change(post, somebody, lambda c: subscriptions.set_quiet_hours(c, somebody.id, night))
+    assert len(await post.mails()) == 1
+    assert await post.stand(somebody) == [("sent", None)]
+
+
 @pytest.mark.parametrize("made", [False, True], ids=["before it is made", "after it was made"])
 async def test_who_wants_to_know_at_once_gets_what_was_gathered(post: Post, made: bool) -> None:
     somebody = await post.somebody()

@@ -204,6 +204,5 @@ async def test_a_new_owner_of_the_reminder_is_found_when_one_of_two_leaves(post:
     post.relay.mails.clear()
     await post.make("2099-06-29T08:00")
     await post.end(one)
-    await post.pool.execute("UPDATE subscribers SET remind_at = now()")
     await post.make("2099-06-29T08:00")
     assert len(await subjects(post)) == 1

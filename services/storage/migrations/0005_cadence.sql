@@ -121,6 +121,9 @@ BEGIN
   IF NEW.state IN ('cancelled', 'suppressed') THEN
     UPDATE deliveries SET mailing_id = NULL WHERE mailing_id = NEW.carries AND state = 'pending';
     DELETE FROM reminders WHERE mailing_id = NEW.carries;
+    IF FOUND THEN  -- another subscription of the address may have to carry them
+      UPDATE subscribers SET remind_at = clock_timestamp() WHERE id = NEW.subscriber_id;
+    END IF;
   END IF;
   RETURN NULL;
 END $$;
