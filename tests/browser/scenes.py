@@ -148,8 +148,9 @@ def _received() -> list[Received]:
 
 
 def message(event: str, language: str, **changes: Any) -> Message:
-    """Give a mail's delivery of an opportunity that has everything there is."""
-    parsed = parse_cloudevent(cloudevent(data=FULL))
+    """Give a mail's delivery of an opportunity that has all there is; a change to None takes that away."""
+    data = {name: value for name, value in {**FULL, **changes}.items() if value is not None}
+    parsed = parse_cloudevent(cloudevent(data=data))
     announcement = Announcement(
         id=uuid4(),
         source=parsed.source,
@@ -158,7 +159,7 @@ def message(event: str, language: str, **changes: Any) -> Message:
         subject=parsed.subject,
         version=parsed.version,
         occurred_at=utc_now(),
-        data={**parsed.data, **changes},
+        data=parsed.data,
         deadline=parsed.deadline,
     )
     return Message(
