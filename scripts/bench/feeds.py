@@ -1,10 +1,11 @@
 """How long a page of the feeds takes, from the request to its last byte, among many opportunities."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -91,7 +92,8 @@ async def _served(parts: Parts, dsn: str) -> AsyncIterator[tuple[aiohttp.ClientS
     home = f"http://127.0.0.1:{env['OMROEPER_PORT']}"
     with parts.omroeper("serve", "subscribers", env=env):
         async with aiohttp.ClientSession() as session:
-            await until(lambda: _ready(session, home), seconds=60, what="the subscribers' service")
+            ready: Callable[[], Any] = partial(_ready, session, home)
+            await until(ready, seconds=60, what="the subscribers' service")
             yield session, home
 
 

@@ -1,6 +1,6 @@
 """What feeds say, in their language: how an opportunity stands, and its facts in a few lines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.domain.reason import one_line, region_name
@@ -18,6 +18,15 @@ STATUSES = {
     "closed": _SAID.pgettext("how an opportunity stands", "Closed"),
     "awarded": _SAID.pgettext("how an opportunity stands", "Awarded"),
 }
+_FACTS = (
+    _SAID.gettext("Status"),
+    _SAID.gettext("Buyer"),
+    _SAID.gettext("Deadline"),
+    _SAID.gettext("Estimated value"),
+    _SAID.gettext("Region"),
+    _SAID.gettext("CPV"),
+    _SAID.gettext("Reference"),
+)
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
 _OVER = {"withdrawn", "closed", "awarded"}
 
@@ -40,17 +49,18 @@ def body(entry: Entry) -> str:
     return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts) if part)
 
 
-def _facts(entry: Entry) -> list[tuple[str, str]]:
+def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     data, deadline = entry.data, entry.deadline
-    return [
-        (_SAID.gettext("Status"), STATUSES[entry.status]),
-        (_SAID.gettext("Buyer"), one_line(entry.buyer)),
-        (_SAID.gettext("Deadline"), _SAID.day_and_time(deadline) if deadline else ""),
-        (_SAID.gettext("Estimated value"), _value(data.get("estimated_value"))),
-        (_SAID.gettext("Region"), ", ".join(region_name(code, _SAID) for code in data.get("regions") or ())),
-        (_SAID.gettext("CPV"), ", ".join(data.get("cpv") or ())),
-        (_SAID.gettext("Reference"), entry.subject),
-    ]
+    values = (
+        STATUSES[entry.status],
+        one_line(entry.buyer),
+        _SAID.day_and_time(deadline) if deadline else "",
+        _value(data.get("estimated_value")),
+        ", ".join(region_name(code, _SAID) for code in data.get("regions") or ()),
+        ", ".join(data.get("cpv") or ()),
+        entry.subject,
+    )
+    return zip(_FACTS, values, strict=True)
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
