@@ -1,6 +1,7 @@
 """What feeds say, in their language: how an opportunity stands, and its facts in a few lines."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from services.domain.reason import one_line, region_name
@@ -27,6 +28,9 @@ _FACTS = (
     _SAID.gettext("CPV"),
     _SAID.gettext("Reference"),
 )
+# Feeds say the same of the same opportunities again and again, and these take a while to write.
+_day_and_time = lru_cache(maxsize=8_192)(_SAID.day_and_time)
+_money = lru_cache(maxsize=8_192, typed=True)(_SAID.money)
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
 _OVER = {"withdrawn", "closed", "awarded"}
 
@@ -54,7 +58,7 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     values = (
         STATUSES[entry.status],
         one_line(entry.buyer),
-        _SAID.day_and_time(deadline) if deadline else "",
+        _day_and_time(deadline) if deadline else "",
         _value(data.get("estimated_value")),
         ", ".join(region_name(code, _SAID) for code in data.get("regions") or ()),
         ", ".join(data.get("cpv") or ()),
@@ -66,5 +70,5 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
 def _value(value: Mapping[str, Any] | None) -> str:
     if not value:
         return ""
-    amount = _SAID.money(value["amount"], value.get("currency", "EUR"))
+    amount = _money(value["amount"], value.get("currency", "EUR"))
     return _SAID.gettext("%(amount)s (excluding VAT)", amount=amount)
