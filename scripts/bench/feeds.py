@@ -12,7 +12,7 @@ import aiohttp
 
 from scripts.bench import seed
 from scripts.bench.load import percentile
-from scripts.bench.parts import Parts
+from scripts.bench.parts import Parts, cpu_seconds
 from services.domain.event import parse_cloudevent
 from services.domain.matching import parse_filter
 from services.domain.subscriber import parse_subscriber
@@ -42,11 +42,12 @@ _FILTERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Page:
-    """A page: which, the percentiles in ms, and its size in kB."""
+    """A page: which, the percentiles in ms, the service's processor time for each, and its size in kB."""
 
     name: str
     p50: float
     p95: float
+    cpu_ms: float
     kilobytes: float
 
 
@@ -55,10 +56,9 @@ async def pages(parts: Parts, *, opportunities: int, rounds: int) -> list[Page]:
     async with parts.database() as dsn, open_pool(dsn, size=1) as pool:
         head = await _fill(pool, opportunities)
         tokens = {slug: await _subscribe(pool, slug, filters) for slug, filters in _FILTERS.items()}
-        async with _served(parts, dsn) as (session, home):
+        async with _served(parts, dsn) as service:
             return [
-                await _measure(session, name, home + path, rounds)
-                for name, path in _places(head, **tokens).items()
+                await _measure(service, name, path, rounds) for name, path in _places(head, **tokens).items()
             ]
 
 
@@ -86,15 +86,24 @@ def _places(head: int, many: str, none: str) -> Mapping[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class _Service:
+    """The service that runs, and the reader's session."""
+
+    session: aiohttp.ClientSession
+    home: str
+    pid: int
+
+
 @asynccontextmanager
-async def _served(parts: Parts, dsn: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+async def _served(parts: Parts, dsn: str) -> AsyncIterator[_Service]:
     env = parts.settings(dsn)
     home = f"http://127.0.0.1:{env['OMROEPER_PORT']}"
-    with parts.omroeper("serve", "subscribers", env=env):
+    with parts.omroeper("serve", "subscribers", env=env) as process:
         async with aiohttp.ClientSession() as session:
             ready: Callable[[], Any] = partial(_ready, session, home)
             await until(ready, seconds=60, what="the subscribers' service")
-            yield session, home
+            yield _Service(session, home, process.pid)
 
 
 async def _ready(session: aiohttp.ClientSession, home: str) -> bool:
@@ -105,17 +114,23 @@ async def _ready(session: aiohttp.ClientSession, home: str) -> bool:
         return False
 
 
-async def _measure(session: aiohttp.ClientSession, name: str, url: str, rounds: int) -> Page:
-    taken, size = [], 0
-    for _ in range(_WARM_UP + rounds):
+async def _measure(service: _Service, name: str, path: str, rounds: int) -> Page:
+    for _ in range(_WARM_UP):
+        await _read(service, path)
+    taken, used = [], cpu_seconds(service.pid)
+    for _ in range(rounds):
         begun = time.perf_counter()
-        async with session.get(url) as answer:
-            body = await answer.read()
+        size = await _read(service, path)
         taken.append((time.perf_counter() - begun) * 1000)
+    cpu_ms = (cpu_seconds(service.pid) - used) / rounds * 1000
+    return Page(name, percentile(taken, 0.5), percentile(taken, 0.95), cpu_ms, size / 1000)
+
+
+async def _read(service: _Service, path: str) -> int:
+    """Read a page, and tell its size in bytes."""
+    async with service.session.get(service.home + path) as answer:
         answer.raise_for_status()
-        size = len(body)
-    counted = taken[_WARM_UP:]
-    return Page(name, percentile(counted, 0.5), percentile(counted, 0.95), size / 1000)
+        return len(await answer.read())
 
 
 async def _fill(pool: Pool, opportunities: int) -> int:
