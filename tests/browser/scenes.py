@@ -5,9 +5,10 @@ A new page joins by a line in PAGES; what its address needs comes from `Scene.na
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from playwright.async_api import Page
@@ -16,15 +17,17 @@ from services.dispatcher.mail.composer import Composer
 from services.dispatcher.message import Announcement, Message
 from services.domain.event import EventType, parse_cloudevent
 from services.domain.matching import parse_filter
+from services.domain.passing_on import Door, Link, Told, Way
 from services.domain.subscriber import parse_subscriber
 from services.embedded import pages
 from services.embedded.mailbox import Mailbox
 from services.embedded.receivers import Received, Receivers
 from services.runtime.clock import utc_now
 from services.runtime.database import Pool
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import Settings
 from services.runtime.vault import new_token, token_hash
-from services.storage import events, planning, subscribers, subscriptions
+from services.storage import events, passings, planning, subscribers, subscriptions
 from services.storage.subscriptions import NewSubscription
 from tests.browser.opportunities import FULL
 from tests.integration.web import serving
@@ -53,6 +56,10 @@ PAGES = (
     *(Place(f"unsubscribe {code}", f"/u/{{subscribed_{code}}}", code) for code in LANGUAGES),
     *(Place(f"unsubscribed {code}", f"/u/{{ended_{code}}}", code) for code in LANGUAGES),
     *(Place(f"unknown link {code}", "/u/unknown", code, 404) for code in LANGUAGES),
+    *(Place(f"passing on {code}", f"{{passing}}?lang={code}", code) for code in LANGUAGES),
+    *(Place(f"passed on {code}", f"{{passed}}?lang={code}", code) for code in LANGUAGES),
+    *(Place(f"correcting {code}", f"{{passed}}?lang={code}&way=newsletter", code) for code in LANGUAGES),
+    *(Place(f"unknown passing link {code}", f"/p/unknown?lang={code}", code, 404) for code in LANGUAGES),
     Place("demo opportunities", "/", "en"),
     Place("demo ledger", "/demo/ledger/{event}", "en"),
     Place("demo mails", "/demo/mails", "en"),
@@ -85,12 +92,6 @@ class Scene:
 async def scene(pool: Pool, folder: Path, *, empty: bool = False) -> AsyncIterator[Scene]:
     """Serve what `omroeper up` serves; nothing has happened yet when it is to be empty."""
     mailbox, receivers, port = Mailbox(folder / "mails"), Receivers(), free_port()
-    names: dict[str, str] = {}
-    if not empty:
-        names |= await _subscribed(pool)
-        names |= await _announced(pool)
-        names |= _caught(folder / "mails", f"http://127.0.0.1:{port}")
-        receivers.received.extend(_received())
     served = serving(
         pool,
         whole=True,
@@ -99,6 +100,13 @@ async def scene(pool: Pool, folder: Path, *, empty: bool = False) -> AsyncIterat
         public_url=f"http://127.0.0.1:{port}",
     )
     async with served as api:
+        names: dict[str, str] = {}
+        if not empty:
+            names |= await _subscribed(pool)
+            event = await _announced(pool)
+            names |= {"event": str(event), **await _passing(pool, api.settings, event)}
+            names |= _caught(folder / "mails", api.settings)
+            receivers.received.extend(_received())
         yield Scene(pool, api.url, names)
 
 
@@ -127,17 +135,32 @@ async def _subscribed(pool: Pool) -> dict[str, str]:
     return names
 
 
-async def _announced(pool: Pool) -> dict[str, str]:
+async def _announced(pool: Pool) -> UUID:
     event = parse_cloudevent(cloudevent(data=FULL))
     async with pool.acquire() as connection, connection.transaction():
         accepted = await events.accept(connection, [event], accepted_by="http", relay=False)
         await planning.plan(connection, [accepted[0].id])
-    return {"event": str(accepted[0].id)}
+    return accepted[0].id
 
 
-def _caught(folder: Path, public_url: str) -> dict[str, str]:
+async def _passing(pool: Pool, settings: Settings, event: UUID) -> dict[str, str]:
+    """Have somebody tell that they passed it on, and somebody else not yet; name the paths of their links."""
+    paths: dict[str, str] = {}
+    async with pool.acquire() as connection, connection.transaction():
+        for name in ("passing", "passed"):
+            given = {"slug": name, "name": "Wintercircus", "kind": "accelerator"}
+            owner = await subscribers.add(connection, parse_subscriber(given))
+            assert owner is not None
+            paths[name] = urlsplit(passing_links(settings, Door.MAIL)(owner, event)).path
+            ways = (Told(way=Way.NEWSLETTER, startups=40), Told(way=Way.WEBSITE)) if name == "passed" else ()
+            for told in ways:
+                assert await passings.tell(connection, Link(owner, event, Door.MAIL), told)
+    return paths
+
+
+def _caught(folder: Path, settings: Settings) -> dict[str, str]:
     name = f"{utc_now():%Y%m%dT%H%M%S%f}-{'0' * 16}"
-    mail = Composer(replace(Settings(), public_url=public_url)).compose(message("published", "nl"))
+    mail = Composer(settings).compose(message("published", "nl"))
     (folder / f"{name}.eml").write_bytes(mail.raw)
     return {"mail": name}
 
@@ -167,6 +190,7 @@ def message(event: str, language: str, **changes: Any) -> Message:
         attempt=1,
         announcement=announcement,
         subscription_id=UUID(int=2),
+        subscriber_id=UUID(int=3),
         subscriber="Corda INCubator",
         target="opdrachten@corda.example",
         language=language,

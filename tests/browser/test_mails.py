@@ -1,6 +1,5 @@
 """Mails as their readers see them: in both languages, light and dark, on a phone and on a desktop."""
 
-from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -19,7 +18,7 @@ PHONE, DESKTOP = 375, 700
 #: A mail stands in a page of its reader's mail program, which has the landmarks.
 NO_LANDMARKS = ("landmark-one-main", "region")
 KINDS = tuple(kind.removeprefix("opportunity.") for kind in EventType)
-SETTINGS = replace(Settings(), public_url="https://omroeper.example")
+SETTINGS = Settings(public_url="https://omroeper.example", secret_key="k" * 32)
 #: A table is for layout and says so, or its rows have headers.
 _UNMARKED_TABLES = """() => [...document.querySelectorAll("table")].filter((table) =>
   table.getAttribute("role") !== "presentation" && !table.querySelector("th[scope]")).length"""

@@ -40,3 +40,30 @@ async def test_pages_without_anything_yet_are_for_everybody_too(
             page = await served.open(browser, Place(path, path, "en"))
             await no_violations(page, BEST)
             await fits(page)
+
+
+async def test_a_form_that_is_refused_says_what_is_wrong_and_where(served: Scene, browser: Browser) -> None:
+    for scheme in SCHEMES:
+        page = await browser.window(scheme=scheme)
+        await page.goto(served.url + served.names["passing"])
+        await page.locator("#startups").fill("veel")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert await page.title() == "Fout: Doorgegeven? · Omroeper"
+        await no_violations(page, BEST)
+        await keyboard(page)
+        await fits(page)
+        await picture(page, f"passing on, refused {scheme}")
+
+
+async def test_passing_on_with_a_keyboard_alone(served: Scene, browser: Browser) -> None:
+    page = await browser.window()
+    await page.goto(served.url + served.names["passing"])
+    for key in ("Tab", "Space", "Tab"):  # the first way, and on to the number
+        await page.keyboard.press(key)
+    await page.keyboard.type("12")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+    assert await page.get_by_role("status").get_by_role("heading").is_visible()
+    await no_violations(page, BEST)
+    assert "12" in await page.locator(".told").inner_text()
