@@ -101,6 +101,7 @@ async def test_who_is_being_sent_it_at_this_moment_is_told_of_the_withdrawal(pos
     post.relay.answer = lambda envelope: "250 OK"
     mails = await post.mails()
     assert "Opdracht ingetrokken" in text_of(mails[1])
+    assert "Een voorstel indienen kan niet meer." in text_of(mails[1])
 
 
 async def test_withdrawn_while_it_was_tried_in_vain_it_is_not_tried_again(post: Post) -> None:
