@@ -168,4 +168,4 @@ async def _subscribe(
         raise unknown_subscriber(slug)
     added = await subscribe(connection, vault, subscriber["id"], wanted, subscriber["language"])
     row = await subscriptions.get(connection, added.id)
-    return answers.NewSubscription(**dict(row or {}), secret=added.secret)
+    return answers.NewSubscription(**answers.subscription_fields(row), secret=added.secret)
