@@ -1,4 +1,4 @@
-"""Wires the dispatcher: planner, senders, sweeper, status stream, notices, and its routes."""
+"""Wires the dispatcher: planner, senders, sweeper, status stream, letters, probes, and its routes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from fastapi import APIRouter
 
 from services.dispatcher import api
 from services.dispatcher.announcements import Announcements
+from services.dispatcher.letters import run_letters
 from services.dispatcher.notices import run_notices
 from services.dispatcher.planner import Assigned, run_planner
+from services.dispatcher.probes import run_probes
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS, ChannelSpec
 from services.dispatcher.sender import Sender
@@ -44,6 +46,8 @@ async def run_dispatcher(
         run_sweeper(pool, settings, stop),
         run_status_relay(pool, settings, stop),
         run_notices(pool, settings, stop),
+        run_letters(pool, settings, stop),
+        run_probes(pool, settings, stop),
         listen(settings.database_url, "deliveries_owed", wake, stop),
         *(sender.run(stop) for sender in senders),
     )
