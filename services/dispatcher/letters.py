@@ -28,7 +28,7 @@ from services.runtime.listen import listen
 from services.runtime.parts import run_together
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
-from services.storage import confirmations, letters
+from services.storage import letters
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 5.0
@@ -61,7 +61,6 @@ class _Desk:
 
     async def claim(self, limit: int) -> Sequence[asyncpg.Record]:
         async with self._pool.acquire() as connection:
-            await confirmations.lapse(connection)
             return await letters.claim(connection, limit=limit, lease_seconds=self._lease_seconds)
 
     async def send(self, letter: asyncpg.Record) -> None:

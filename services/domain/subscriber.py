@@ -44,6 +44,7 @@ DEFAULT_TIMEZONE = "Europe/Brussels"
 REMINDER_DAYS = (14, 5, 1)
 _SLUG = re.compile(r"[a-z0-9](-?[a-z0-9]){0,62}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def is_slug(text: str) -> bool:
@@ -72,6 +73,12 @@ def _timezone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("must be a time zone by its IANA name, such as Europe/Brussels")
     return name
+
+
+def _time_of_day(text: str) -> str:
+    if not _TIME.fullmatch(text):
+        raise ValueError("must be a time of the day in hours and minutes, such as 20:00")
+    return text
 
 
 def _reminders(days: tuple[int, ...]) -> tuple[int, ...]:
@@ -117,8 +124,8 @@ _ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
 _EVERYTHING = parse_filter(None)
 _Clock = Annotated[
     str,
-    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
-    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["20:00"]}),
+    AfterValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TIME.pattern}$", "examples": ["20:00"]}),
 ]
 
 
@@ -127,7 +134,7 @@ class _Given(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """The fields that were given, as plain JSON values; what was left out stays out."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

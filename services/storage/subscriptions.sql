@@ -34,9 +34,9 @@ WHERE s.subscriber_id = $1 ORDER BY s.id
 -- Where these subscribers are told, and where they were; for each target the live one, else the last to end.
 -- $1 subscriber ids
 SELECT DISTINCT ON (subscriber_id, channel, target)
-  id, subscriber_id, channel, target, filter, status::text, ended_reason
+  id, subscriber_id, channel, target, filter, cadence, quiet_from, quiet_until, language, status::text, ended_reason
 FROM subscriptions WHERE subscriber_id = ANY ($1::uuid[])
-ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST
+ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST, id
 
 -- name: by_token
 -- $1 hash of the unsubscribe token

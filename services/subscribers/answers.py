@@ -86,9 +86,26 @@ class NewSubscription(Subscription):
     )
 
 
-class SubscriberInFull(Subscriber):
-    """A subscriber with its subscriptions, the ended ones too."""
+class Person(BaseModel):
+    """Somebody who may sign in for a subscriber, and is told when something needs them."""
 
+    id: UUID
+    name: str
+    email: str
+    created_at: datetime
+
+
+class PersonList(BaseModel):
+    """A subscriber's people, in the order in which they came."""
+
+    items: list[Person]
+    next: None = None
+
+
+class SubscriberInFull(Subscriber):
+    """A subscriber with its people and subscriptions, the ended ones too."""
+
+    people: list[Person]
     subscriptions: list[Subscription]
 
 
@@ -129,6 +146,10 @@ def subscription_fields(row: Any) -> dict[str, Any]:
     return {**fields, "quiet_hours": quiet}
 
 
-def in_full(row: Any, subscriptions: Sequence[Any]) -> SubscriberInFull:
-    """Write a subscriber down, with its subscriptions."""
-    return SubscriberInFull(**dict(row), subscriptions=[subscription(item) for item in subscriptions])
+def in_full(row: Any, people: Sequence[Any], subscriptions: Sequence[Any]) -> SubscriberInFull:
+    """Write a subscriber down, with its people and subscriptions."""
+    return SubscriberInFull(
+        **dict(row),
+        people=[Person(**dict(item)) for item in people],
+        subscriptions=[subscription(item) for item in subscriptions],
+    )

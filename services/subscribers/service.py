@@ -6,7 +6,7 @@ from services.runtime.database import Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
-from services.subscribers import registry, unsubscribe
+from services.subscribers import consent, registry, unsubscribe
 from services.subscribers.bounces import api as bounces
 from services.subscribers.bounces.lmtp import run_lmtp
 from services.subscribers.feeds import api as feeds
@@ -15,10 +15,11 @@ __all__ = ["routers", "run_lmtp"]
 
 
 def routers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> list[APIRouter]:
-    """Make the routes of the registry, of the unsubscribe pages and of bounces."""
+    """Make the routes of the registry, of what owners do by a link, of bounces and of feeds."""
     return [
         registry.router(pool, vault, guard, settings),
         unsubscribe.router(pool, settings),
+        consent.router(pool, vault, settings),
         bounces.router(pool, guard),
         feeds.router(pool, vault, guard, settings),
     ]

@@ -67,6 +67,7 @@ ALTER TABLE subscribers
   ADD COLUMN erased_at   timestamptz,
   ADD COLUMN erased_slug bytea,              -- with a key: so that erasing twice is erasing once
   ADD CONSTRAINT erased_has_ended CHECK (erased_at IS NULL OR ended_at IS NOT NULL);
+CREATE INDEX subscribers_erased ON subscribers (erased_at) WHERE erased_at IS NOT NULL;
 
 -- What erasing takes out of a delivery is no change of it, and is told to nobody.
 DROP TRIGGER tell_of_changes ON deliveries;
