@@ -40,7 +40,7 @@ async def _tell_due(connection: Connection, vault: Vault, settings: Settings) ->
     for notice in await notices.take(connection, limit=_AT_ONCE):
         recipients = whom(notice)
         for recipient in recipients:
-            await letters.add(connection, vault, _letter(notice, recipient, settings))
+            await letters.add(connection, vault, letter_of(notice, recipient, settings))
         outcome = _outcome(notice, recipients)
         await notices.settle(connection, notice["id"], outcome)
         log.warning("endpoint disabled: subscription %s, owner: %s", notice["subscription_id"], outcome)
@@ -54,7 +54,8 @@ def whom(notice: asyncpg.Record) -> list[str]:
     return [first_spelling[key] for key in dict.fromkeys(map(str.lower, known)) if key != dead]
 
 
-def _letter(notice: asyncpg.Record, recipient: str, settings: Settings) -> Letter:
+def letter_of(notice: asyncpg.Record, recipient: str, settings: Settings) -> Letter:
+    """Write down what a letter about this notice shows."""
     shown = {
         "subscriber": notice["subscriber"],
         "target": notice["target"],

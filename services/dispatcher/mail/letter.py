@@ -54,9 +54,9 @@ class Writer:
         message["Date"] = format_datetime(self._clock())
         message["Message-ID"] = f"<{letter_id.hex}@{self._sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = language
         message.set_content(rendered.text, cte="quoted-printable")
         message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+        message["Content-Language"] = language  # what is set before the content is taken for its own
         raw = message.as_bytes()
         signed = self._signer.sign(raw) if self._signer else raw
         return Written(self._sender.address, recipient, rendered.subject, signed)
