@@ -40,13 +40,19 @@ class Errands:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish what is quick."""
+        ending = asyncio.create_task(self._wake_at(stop))
         try:
             while not stop.is_set():
                 self._news.clear()
                 await self._start_due()
                 await until(self._news, self._poll_seconds)
         finally:
+            ending.cancel()
             await self._finish()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._news.set()
 
     async def _start_due(self) -> None:
         free = self._slots - len(self._tasks)

@@ -107,14 +107,16 @@ class WebhookProber:
         body = body_of(kind, now, data)
         try:
             headers = signed_headers(str(probe_id), int(now.timestamp()), body, secrets)
-            url = URL(target)
         except ValueError:
-            return _Exchange("", Permanent("bad_secret" if not secrets else "bad_url"))
+            return _Exchange("", Permanent("bad_secret"))
         request = _request("POST", target, headers, body)
         try:
+            url = URL(target)
             posting = self._sessions.to(url).post(url, data=body, headers=headers, allow_redirects=False)
             async with posting as response:
                 outcome = answered(response.status, await excerpt_of(response), None)
+        except ValueError:
+            outcome = Permanent("bad_url")
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             outcome = failed(error)
         return _Exchange(request, outcome)

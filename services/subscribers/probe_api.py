@@ -4,12 +4,13 @@ The dispatcher tries it; whoever asks gets the answer if it comes while they wai
 """
 
 import asyncio
+import re
 import time
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
 from services.runtime.database import Connection, Pool
@@ -25,6 +26,8 @@ from services.subscribers.transaction import transact
 #: A webhook has 20 seconds to answer, and a dispatcher must hear of it first.
 WAIT_SECONDS = 25.0
 _LOOK_SECONDS = 0.2
+_WAIT = re.compile(r"\bwait=([0-9]{1,4})\b")
+_Prefer = Annotated[str, Header(max_length=200, description="`wait=5`: wait so many seconds, 25 at most")]
 
 
 class Probe(BaseModel):
@@ -62,16 +65,18 @@ def router(pool: Pool, vault: Vault, guard: Guard) -> APIRouter:
     refused = answers.problems(404, 409, 422, 429)
 
     @routes.post("/test", dependencies=[guard.needs("registry")], responses={**refused, **_TRIED})
-    async def test_subscription(subscription_id: UUID, response: Response) -> Probe:
+    async def test_subscription(subscription_id: UUID, response: Response, prefer: _Prefer = "") -> Probe:
         """Send a test: a signed `webhook.test` event, or a test mail. Works unless it has ended.
 
-        Answers 200 with what came of it, or 202 when that takes longer than 25 seconds.
+        Answers 200 with what came of it, or 202 when that takes longer than 25 seconds, or than you prefer.
         """
         probe_id = await transact(pool, lambda connection: _ask_test(connection, subscription_id))
-        return await _answer(pool, probe_id, response)
+        return await _answer(pool, probe_id, response, patience(prefer))
 
     @routes.post("/verify", dependencies=[guard.needs("registry")], responses={**refused, **_TRIED})
-    async def verify_subscription(subscription_id: UUID, response: Response) -> Probe | Asked:
+    async def verify_subscription(
+        subscription_id: UUID, response: Response, prefer: _Prefer = ""
+    ) -> Probe | Asked:
         """Ask the owner of a pending subscription once more; active as soon as they agree.
 
         A webhook is asked for consent by OPTIONS, or else has to answer a signed challenge. The owner of
@@ -81,7 +86,7 @@ def router(pool: Pool, vault: Vault, guard: Guard) -> APIRouter:
         if probe_id is None:
             response.status_code = 202
             return Asked(id=subscription_id)
-        return await _answer(pool, probe_id, response)
+        return await _answer(pool, probe_id, response, patience(prefer))
 
     @routes.get(
         "/probes/{probe_id}",
@@ -97,6 +102,16 @@ def router(pool: Pool, vault: Vault, guard: Guard) -> APIRouter:
         return described(row)
 
     return routes
+
+
+def patience(prefer: str) -> float:
+    """Read for how many seconds to wait from a Prefer header (RFC 7240 section 4.3), within our own limit.
+
+    >>> patience("respond-async, wait=5"), patience("")
+    (5.0, 25.0)
+    """
+    found = _WAIT.search(prefer)
+    return min(float(found[1]), WAIT_SECONDS) if found else WAIT_SECONDS
 
 
 async def wait_for(pool: Pool, probe_id: UUID, seconds: float = WAIT_SECONDS) -> probes.Row | None:
@@ -116,8 +131,8 @@ def described(row: probes.Row) -> Probe:
     return Probe(**fields, status="done" if row["done_at"] else "waiting")
 
 
-async def _answer(pool: Pool, probe_id: UUID, response: Response) -> Probe:
-    row = await wait_for(pool, probe_id)
+async def _answer(pool: Pool, probe_id: UUID, response: Response, seconds: float) -> Probe:
+    row = await wait_for(pool, probe_id, seconds)
     if row is None:
         async with pool.acquire() as connection:
             row = await probes.find(connection, probe_id)

@@ -99,7 +99,10 @@ def test_everybody_is_told_once_but_not_the_address_that_is_dead(
 ) -> None:
     notice: Any = {
         **NOTICE,
-        "channel": "email", "target": "dead@x.example", "contact": contact, "people": people,
+        "channel": "email",
+        "target": "dead@x.example",
+        "contact": contact,
+        "people": people,
     }
     assert whom(notice) == told
 

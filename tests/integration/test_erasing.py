@@ -1,0 +1,280 @@
+"""What is held of a subscriber is given away whole, goes back in unchanged, and can be forgotten."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.domain.bounces import Bounce, Kind
+from services.runtime.clock import utc_now
+from services.runtime.database import Pool, open_pool
+from services.runtime.vault import Vault
+from services.storage import bounces, erasing, probes
+from services.storage.probes import Answer
+from services.subscribers.exporting import as_csv
+from services.subscribers.importing import Report, import_rows, read_rows
+from tests.integration.asking import add_subscriber, add_subscription, send_json
+from tests.integration.owing import Books, sending, settings_for
+from tests.integration.web import Api, serving
+from tests.rig.postgres import fresh_database
+from tests.rig.receiver import Receiver, Reply
+from tests.rig.samples import opportunity
+from tests.rig.smtp import SmtpServer
+
+LOOPBACK = "127.0.0.0/8"
+SECRETS = ("An Peeters", "start-it", "Start it", "an@", "info@", "geheim", "hook-of-start")
+
+
+@pytest.fixture
+async def api(pool: Pool) -> AsyncIterator[Api]:
+    async with serving(pool, whole=True, webhook_allow_networks=LOOPBACK) as served:
+        yield served
+
+
+class Stage:
+    """A subscriber to whom all has happened, beside another one."""
+
+    def __init__(self, api: Api, pool: Pool, database_url: str) -> None:
+        self.api, self.pool, self.database_url = api, pool, database_url
+        self.books = Books(pool, settings_for(database_url, secret_key="k" * 32))
+        self.vault = Vault(api.settings)
+
+    async def set(self) -> None:
+        """Let it all happen."""
+        api = self.api
+        await add_subscriber(api, name="Start it", contact="info@start-it.example", region="BE2")
+        await add_subscriber(api, "other", name="Other", contact="other@else.example")
+        await send_json(
+            api,
+            "POST",
+            "/v1/subscribers/start-it/people",
+            {"name": "An Peeters", "email": "an@start-it.example"},
+        )
+        await send_json(api, "POST", "/v1/subscribers/start-it/feed-token")
+        async with Receiver() as receiver, SmtpServer() as relay:
+            receiver.on("/hook-of-start-it", Reply(200, body=b"thank you, an@start-it.example"))
+            hook = await add_subscription(api, channel="webhook", target=receiver.url("/hook-of-start-it"))
+            mail = await add_subscription(
+                api, channel="email", target="an@start-it.example", filter={"themes": ["geheim"]}
+            )
+            await add_subscription(api, "other", channel="email", target="other@else.example")
+            await add_subscription(api, channel="email", target="wait@start-it.example", verify=True)
+            settings = settings_for(self.database_url, secret_key="k" * 32, smtp_url=relay.url)
+            self.event = await self.books.plan(data=opportunity(themes=["geheim"]))
+            async with sending(self.pool, settings), sending(self.pool, settings, channel="email"):
+                await self.books.until_states(UUID(hook.body["id"]), "sent")
+                await self.books.until_states(UUID(mail.body["id"]), "sent")
+        self.hook, self.mail = UUID(hook.body["id"]), UUID(mail.body["id"])
+        (sent,) = await self.books.of_subscription(self.mail)
+        await self._complain(sent["id"])
+        async with self.pool.acquire() as connection, connection.transaction():
+            await probes.ask(connection, self.hook, "test")
+            (row,) = await probes.claim(connection, limit=9, lease_seconds=60)
+            said = Answer(
+                True, None, 1, 200, "POST https://hook-of-start-it.example", "hello an@start-it.example"
+            )
+            await probes.answer(connection, row, said)
+
+    async def _complain(self, delivery: UUID) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            bounce = Bounce(delivery, Kind.COMPLAINT, None, "reported by start-it")
+            assert await bounces.take(connection, bounce, utc_now()) == "suppressed"
+
+    async def ledger(self) -> Any:
+        """Read what the ledger answers, but for names and words."""
+        answer = (await self.api.get(f"/v1/events/{self.event}")).body
+        for item in answer["deliveries"]:
+            item["subscriber"] = item["reason"] = "…"
+            item["attempts_in_full"] = [
+                {name: attempt[name] for name in ("number", "started_at", "outcome", "code", "error")}
+                for attempt in (await self.api.get(f"/v1/deliveries/{item['id']}")).body["attempts"]
+            ]
+        return answer
+
+
+@pytest.fixture
+async def stage(api: Api, pool: Pool, database_url: str) -> Stage:
+    made = Stage(api, pool, database_url)
+    await made.set()
+    return made
+
+
+async def everything_kept(pool: Pool) -> str:
+    """Read every row of every table that can hold something of a subscriber, as one text."""
+    tables = [
+        row["name"]
+        for row in await pool.fetch(
+            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN "
+            "('migrations', 'events', 'feed_opportunities')"
+        )
+    ]
+    rows = [
+        row["whole"] for name in tables for row in await pool.fetch(f"SELECT t::text AS whole FROM {name} t")
+    ]
+    return "\n".join(rows)
+
+
+async def test_all_is_given_away_but_no_secret(stage: Stage) -> None:
+    answer = await stage.api.get("/v1/subscribers/start-it/export")
+    assert answer.status == 200
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="start-it.json"'
+    body = answer.body
+    assert body["subscriber"]["contact"] == "info@start-it.example"
+    assert [person["email"] for person in body["people"]] == ["an@start-it.example"]
+    assert {s["status"] for s in body["subscriptions"]} == {"active", "disabled", "pending"}
+    assert [d["state"] for d in body["deliveries"]] == ["sent", "sent"]
+    assert [r["kind"] for d in body["deliveries"] for r in d["receipts"]] == ["complaint"]
+    assert any("thank you" in t["excerpt"] for d in body["deliveries"] for t in d["tries"])
+    assert len(body["probes"]) == len(body["confirmations"]) == 1
+    whole = json.dumps(body)
+    for secret in ("whsec_", "seal", "hash", "other@else.example"):
+        assert secret not in whole
+    assert (await stage.api.get("/v1/subscribers/nobody/export")).status == 404
+
+
+async def test_who_is_erased_is_in_no_table_and_the_ledger_counts_as_before(stage: Stage, pool: Pool) -> None:
+    before, told = await stage.ledger(), await pool.fetchval("SELECT count(*) FROM status_outbox")
+    kept = await everything_kept(pool)
+    assert all(word in kept for word in SECRETS)
+    answer = await stage.api.ask("DELETE", "/v1/subscribers/start-it?erase=true")
+    assert answer.status == 204
+    assert [word for word in SECRETS if word in await everything_kept(pool)] == []
+    assert "Other" in await everything_kept(pool)
+    assert await stage.ledger() == before
+    assert before["states"] == {"sent": 2}
+    assert await pool.fetchval("SELECT count(*) FROM status_outbox") == told
+    for table in ("people", "feed_tokens", "webhook_secrets", "confirmations"):
+        assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    assert await pool.fetchval("SELECT count(*) FROM letters WHERE due_at IS NOT NULL") == 0
+
+
+async def test_the_api_knows_nobody_who_was_erased_and_erasing_twice_is_fine(
+    stage: Stage, pool: Pool
+) -> None:
+    slug = "/v1/subscribers/start-it"
+    for _ in range(2):
+        assert (await stage.api.ask("DELETE", f"{slug}?erase=true")).status == 204
+    for path in (slug, f"{slug}/people", f"{slug}/export", f"{slug}/subscriptions"):
+        assert (await stage.api.get(path)).status == 404
+    (erased,) = await pool.fetch("SELECT slug FROM subscribers WHERE erased_at IS NOT NULL")
+    assert (await stage.api.get(f"/v1/subscribers/{erased['slug']}")).status == 404
+    assert (await stage.api.ask("DELETE", f"/v1/subscribers/{erased['slug']}")).status == 404
+    assert (await stage.api.ask("DELETE", "/v1/subscribers/nobody?erase=true")).status == 404
+    assert (await stage.api.ask("DELETE", f"{slug}?erase=perhaps")).status == 422
+    listed = (await stage.api.get("/v1/subscribers")).body["items"]
+    assert [item["slug"] for item in listed] == ["other"]
+
+
+async def test_who_ended_before_can_be_erased(stage: Stage, pool: Pool) -> None:
+    assert (await stage.api.ask("DELETE", "/v1/subscribers/start-it")).status == 204
+    assert (await stage.api.ask("DELETE", "/v1/subscribers/start-it")).status == 404
+    assert (await stage.api.ask("DELETE", "/v1/subscribers/start-it?erase=true")).status == 204
+    assert [word for word in SECRETS if word in await everything_kept(pool)] == []
+
+
+async def test_who_complained_is_known_when_imported_again(stage: Stage, pool: Pool) -> None:
+    await stage.api.ask("DELETE", "/v1/subscribers/start-it?erase=true")
+    file = "slug,name,kind,channel,target\nstart-it,Start it,incubator,email,An+nieuw@Start-it.example\n"
+    report = await import_rows(pool, stage.vault, read_rows(file))
+    assert (report.added_subscribers, report.added_subscriptions, report.unsubscribed) == (1, 0, 1)
+    mail = {"channel": "email", "target": "an@start-it.example"}
+    assert (await add_subscription(stage.api, **mail)).status == 409
+    assert (await add_subscription(stage.api, **mail, verify=True)).status == 201
+    fresh = await add_subscription(stage.api, channel="email", target="bo@start-it.example")
+    assert fresh.status == 201
+
+
+async def test_what_was_on_its_way_is_erased_when_it_comes_home(stage: Stage, pool: Pool) -> None:
+    await stage.api.ask("DELETE", "/v1/subscribers/start-it?erase=true")
+    await pool.execute("UPDATE attempts SET excerpt = 'from an@start-it.example'")
+    await pool.execute("UPDATE probes SET answer = 'from an@start-it.example'")
+    async with pool.acquire() as connection:
+        await erasing.mop_up(connection)
+    assert "an@start-it.example" not in await everything_kept(pool)
+
+
+async def test_erasing_at_once_and_while_it_is_sent_to_is_erasing(stage: Stage, pool: Pool) -> None:
+    path = "/v1/subscribers/start-it?erase=true"
+    answers = await asyncio.gather(*(stage.api.ask("DELETE", path) for _ in range(6)))
+    assert {answer.status for answer in answers} == {204}
+    assert await pool.fetchval("SELECT count(*) FROM subscribers WHERE erased_at IS NOT NULL") == 1
+
+
+names = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=8).map(lambda text: f"n{text}")
+odd = st.sampled_from(["=1+1", "+1", "-2", "@sum", "'=x", "''-y", 'a"b', "a;b,c", "<b>", "a\\", "é—ß"])
+addresses = st.builds(
+    "{}@{}.example".format, st.sampled_from(["info", "a+b", "-x", "=y"]), st.sampled_from("abc")
+)
+people = st.lists(st.tuples(names | odd, addresses), max_size=3, unique_by=lambda person: person[1].lower())
+subscriptions_ = st.fixed_dictionaries(
+    {"channel": st.just("email"), "target": addresses},
+    optional={
+        "cadence": st.sampled_from(["immediate", "daily", "weekly"]),
+        "quiet_hours": st.none() | st.just({"from": "20:00", "until": "00:00"}),
+        "filter": st.sampled_from([{}, {"text": "water =1"}, {"themes": ["a,b", "é"]}, {"regions": ["BE2"]}]),
+        "language": st.sampled_from(["nl", "en"]),
+    },
+)
+subscribers_ = st.fixed_dictionaries(
+    {"name": names | odd, "kind": st.sampled_from(["incubator", "other"])},
+    optional={
+        "region": st.sampled_from(["BE2", "BE234"]),
+        "contact": addresses,
+        "language": st.sampled_from(["nl", "en"]),
+        "timezone": st.sampled_from(["Europe/Brussels", "Etc/GMT+5"]),
+        "digest_hour": st.integers(0, 23),
+        "digest_weekday": st.integers(1, 7),
+        "reminder_days": st.sampled_from([[], [14], [14, 5, 1]]),
+    },
+)
+registries = st.lists(
+    st.tuples(subscribers_, people, st.lists(subscriptions_, max_size=3)), min_size=1, max_size=3
+)
+
+
+async def fill(api: Api, registry: Any) -> None:
+    """Add what is drawn, through the API."""
+    for number, (subscriber, persons, subscribed) in enumerate(registry):
+        slug = f"s{number}"
+        await add_subscriber(api, slug, **subscriber)
+        for name, email in persons:
+            body = {"name": name, "email": email}
+            added = await send_json(api, "POST", f"/v1/subscribers/{slug}/people", body)
+            assert added.status == 201, added.body
+        for body in subscribed:
+            assert (await add_subscription(api, slug, **body)).status == 201
+
+
+async def export(pool: Pool) -> str:
+    async with pool.acquire() as connection:
+        return await as_csv(connection)
+
+
+@given(registries)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_export_goes_back_in_unchanged_here_and_whole_elsewhere(_postgres: str, registry: Any) -> None:
+    asyncio.run(_goes_back(_postgres, registry))
+
+
+async def _goes_back(server: str, registry: Any) -> None:
+    async with (
+        fresh_database(server) as here,
+        open_pool(here) as pool,
+        fresh_database(server) as there,
+        open_pool(there) as elsewhere,
+        serving(pool, whole=True) as api,
+    ):
+        await fill(api, registry)
+        written, vault = await export(pool), Vault(api.settings)
+        report = await import_rows(pool, vault, read_rows(written))
+        assert report == Report(unchanged=report.unchanged)
+        assert await export(pool) == written
+        added = await import_rows(elsewhere, vault, read_rows(written))
+        assert (added.problems, added.changed) == ((), 0)
+        assert await export(elsewhere) == written
+        assert "whsec" not in written
