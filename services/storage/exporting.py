@@ -13,7 +13,7 @@ Row = asyncpg.Record
 
 
 async def lines(connection: Connection) -> list[Row]:
-    """List the subscribers, oldest first, once for each active target that they have, or once without any."""
+    """List the subscribers by slug, once for each active target that they have, or once without any."""
     return await connection.fetch(_sql.lines)
 
 

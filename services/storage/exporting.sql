@@ -11,7 +11,7 @@ SELECT r.slug, r.name, r.kind, r.region, r.language, r.contact, r.timezone, r.di
             FROM people p WHERE p.subscriber_id = r.id), '[]') AS people,
   t.channel, t.target, t.filter, t.cadence, t.quiet_from, t.quiet_until, t.language AS subscription_language
 FROM subscribers r LEFT JOIN told t ON t.subscriber_id = r.id
-WHERE r.ended_at IS NULL ORDER BY r.id, t.id
+WHERE r.ended_at IS NULL ORDER BY r.slug COLLATE "C", t.channel, t.target COLLATE "C"
 
 -- name: left_out
 SELECT count(*) FILTER (WHERE s.status <> 'ended')

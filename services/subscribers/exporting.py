@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -68,11 +69,16 @@ def as_json(value: Any) -> str:
 
 
 async def as_csv(connection: Connection) -> str:
-    """Write the active subscriptions as import reads them, and as no spreadsheet runs them (RFC 4180)."""
+    """Write the active subscriptions as import reads them."""
+    return write_csv(await exporting.lines(connection))
+
+
+def write_csv(lines: Iterable[Any]) -> str:
+    """Write lines as import reads them, and as no spreadsheet runs them (RFC 4180)."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
-    for line in await exporting.lines(connection):
+    for line in lines:
         cells = _cells(line)
         writer.writerow([csv_cells.written(cells.get(column, "")) for column in COLUMNS])
     return file.getvalue()

@@ -106,7 +106,10 @@ async def test_a_webhook_has_quiet_hours_but_no_digests(api: Api) -> None:
 async def test_the_times_of_a_subscriber_are_answered_and_changed(api: Api) -> None:
     times = {"timezone": "Europe/Lisbon", "digest_hour": 0, "digest_weekday": 7, "reminder_days": []}
     assert {name: (await in_full(api))[name] for name in times} == {
-        "timezone": "Europe/Brussels", "digest_hour": 8, "digest_weekday": 1, "reminder_days": [14, 5, 1]
+        "timezone": "Europe/Brussels",
+        "digest_hour": 8,
+        "digest_weekday": 1,
+        "reminder_days": [14, 5, 1],
     }
     changed = await send_json(api, "PATCH", "/v1/subscribers/start-it", times)
     assert {name: changed.body[name] for name in times} == times
@@ -154,7 +157,7 @@ async def test_contact_and_people_are_told_but_not_the_dead_address(
             what="it to be told",
         )
     assert told == "told by letter: 2"
-    assert sorted(mail.recipients[0] for mail in mails) == ["Info@Start-it.example", "bo@else.example"]
+    assert sorted(mail.recipients[0] for mail in mails) == ["Info@start-it.example", "bo@else.example"]
     for mail in mails:
         assert ("op geen enkele andere manier" in " ".join(text_of(mail).split())) is not other
 
