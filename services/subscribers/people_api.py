@@ -43,7 +43,7 @@ def router(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
     async def add_person(slug: str, request: Request) -> answers.Person:
         """Add a person, who may sign in from then on."""
         new = parse_person(await read_json(request, settings.body_limit_bytes))
-        row = await transact(pool, lambda connection: _add(connection, slug, new))
+        row = await transact(pool, lambda connection: add(connection, slug, new))
         return answers.Person(**row)
 
     @routes.delete(
@@ -51,13 +51,14 @@ def router(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
     )
     async def remove_person(slug: str, person_id: UUID) -> None:
         """Remove a person."""
-        if not await transact(pool, lambda connection: _remove(connection, slug, person_id)):
+        if not await transact(pool, lambda connection: remove(connection, slug, person_id)):
             raise Refused(404, "This subscriber has no person with this id.")
 
     return routes
 
 
-async def _add(connection: Connection, slug: str, new: PersonIn) -> dict[str, Any]:
+async def add(connection: Connection, slug: str, new: PersonIn) -> dict[str, Any]:
+    """Add a person, and give them as they are kept; raise `Refused`. Runs in the caller's transaction."""
     subscriber = await held(connection, slug)
     rows = await people.of_subscriber(connection, subscriber["id"])
     if len(rows) >= MOST_PEOPLE:
@@ -69,6 +70,7 @@ async def _add(connection: Connection, slug: str, new: PersonIn) -> dict[str, An
     return next(dict(row) for row in rows if row["id"] == person_id)
 
 
-async def _remove(connection: Connection, slug: str, person_id: UUID) -> bool:
+async def remove(connection: Connection, slug: str, person_id: UUID) -> bool:
+    """Remove a person; False when there is none. Raises `Refused` when there is no such subscriber."""
     subscriber = await held(connection, slug)
     return await people.remove(connection, subscriber["id"], person_id)

@@ -82,7 +82,7 @@ def _subscribers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> 
     async def show_subscriber(slug: str) -> answers.SubscriberInFull:
         """Show a subscriber with its people and subscriptions."""
         async with pool.acquire() as connection:
-            return await _in_full(connection, slug)
+            return await in_full(connection, slug)
 
     @routes.patch(
         "/{slug}",
@@ -115,7 +115,7 @@ def _subscriptions_of(pool: Pool, vault: Vault, guard: Guard, settings: Settings
     async def list_subscriptions(slug: str) -> answers.SubscriptionList:
         """List a subscriber's subscriptions, oldest first, the ended ones too."""
         async with pool.acquire() as connection:
-            subscriber = await _in_full(connection, slug)
+            subscriber = await in_full(connection, slug)
         return answers.SubscriptionList(items=subscriber.subscriptions)
 
     @routes.post(
@@ -154,16 +154,17 @@ async def _end(connection: Connection, vault: Vault, slug: str, *, erase: bool) 
 async def _add(connection: Connection, new: SubscriberIn) -> answers.SubscriberInFull:
     if await subscribers.add(connection, new) is None:
         raise Refused(409, f"The slug {new.slug!r} is taken, now or by a subscriber that has ended.")
-    return await _in_full(connection, new.slug)
+    return await in_full(connection, new.slug)
 
 
 async def _change(connection: Connection, slug: str, patch: SubscriberPatch) -> answers.SubscriberInFull:
     if not (is_slug(slug) and await subscribers.change(connection, slug, patch.given())):
         raise unknown_subscriber(slug)
-    return await _in_full(connection, slug)
+    return await in_full(connection, slug)
 
 
-async def _in_full(connection: Connection, slug: str) -> answers.SubscriberInFull:
+async def in_full(connection: Connection, slug: str) -> answers.SubscriberInFull:
+    """Read a subscriber with its people and subscriptions; raise `Refused` when there is none."""
     row = await shown(connection, slug)
     return answers.in_full(
         row,
