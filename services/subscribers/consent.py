@@ -21,16 +21,18 @@ from services.runtime.web.problems import Refused
 from services.storage import confirmations
 from services.storage.confirmations import Found, SaidNo
 from services.storage.left_alone import LeaveAlone
-from services.subscribers.forms import FORMS, read_form
+from services.subscribers.forms import FORM_TYPES, read_form
 from services.subscribers.pages import Render, renderer
 from services.subscribers.transaction import transact
 
+#: An answer is a few dozen bytes; multipart adds its boundaries.
+_BODY_BYTES = 8_192
 YES, NO = "yes", "no"
 _Token = Annotated[str, Path(description="The token in the link of a letter")]
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "A link that we never made"}}
 _SCHEMA = {"type": "object", "properties": {"answer": {"type": "string", "enum": [YES, NO]}}}
 _BODY = {
-    "requestBody": {"required": True, "content": {name: {"schema": _SCHEMA} for name in FORMS}},
+    "requestBody": {"required": True, "content": {name: {"schema": _SCHEMA} for name in FORM_TYPES}},
 }
 
 
@@ -54,7 +56,7 @@ def router(pool: Pool, vault: Vault, settings: Settings) -> APIRouter:
     )
     async def answer(token: _Token, request: Request) -> HTMLResponse:
         """Confirm (`answer=yes`), or say that it was somebody else (`no`), which ends it. Idempotent."""
-        said = (await read_form(request)).get("answer")
+        said = (await read_form(request, _BODY_BYTES)).get("answer")
         if said not in (YES, NO):
             return render("unanswered", 400, request.headers.get("accept-language", ""))
         found = await transact(pool, lambda connection: _answer(connection, vault, token, said == YES))

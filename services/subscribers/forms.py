@@ -1,4 +1,4 @@
-"""Reads the forms that pages send: small ones, and what is none is an empty one."""
+"""Reads the forms of pages."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,24 +9,30 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from services.runtime.web.body import read_body
 from services.runtime.web.problems import Refused
 
-#: A confirmation is a few dozen bytes; multipart adds its boundaries.
-_BODY_BYTES = 8_192
-FORMS: dict[str, type[FormParser | MultiPartParser]] = {
+FORM_TYPES: dict[str, type[FormParser | MultiPartParser]] = {
     "application/x-www-form-urlencoded": FormParser,
     "multipart/form-data": MultiPartParser,
 }
 
 
-async def read_form(request: Request) -> FormData:
-    """Read a form; what is too large or not a form is an empty one."""
-    parser = FORMS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+async def read_form(request: Request, limit: int) -> dict[str, str]:
+    """Read the texts of a form of at most `limit` bytes; what is too large or not a form is an empty one."""
+    parser = FORM_TYPES.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if parser is None:
-        return FormData()
+        return {}
     try:
-        body = await read_body(request, _BODY_BYTES)
-        return await parser(request.headers, _once(body)).parse()
+        body = await read_body(request, limit)
+        form = await parser(request.headers, _once(body)).parse()
     except (Refused, MultiPartException):
-        return FormData()
+        return {}
+    return await _texts(form)
+
+
+async def _texts(form: FormData) -> dict[str, str]:
+    """Leave out files, and give back the memory they take."""
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    await form.close()
+    return texts
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes, None]:

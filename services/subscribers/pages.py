@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,7 +31,7 @@ def renderer(templates_dir: str) -> Render:
     directories = [Path(templates_dir) / "pages", _OURS] if templates_dir else [_OURS]
     environments = {code: _environment(directories, code) for code in languages()}
 
-    def render(name: str, status: int, language: str, **shown: str) -> HTMLResponse:
+    def render(name: str, status: int, language: str, **shown: Any) -> HTMLResponse:
         code = spoken(language)
         page = environments[code].get_template(f"{name}.html.j2").render(language=code, **shown)
         return HTMLResponse(page, status, {**_HEADERS, "Content-Language": code})
