@@ -1,13 +1,16 @@
 """Double opt-in: nobody is mailed before they say yes, and nobody can use us to bother somebody else."""
 
 import asyncio
+import base64
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.domain.limits import TooOften
 from services.domain.subscriber import parse_subscription
@@ -87,9 +90,14 @@ async def test_only_who_says_yes_is_subscribed(api: Api, pool: Pool, database_ur
     assert await status(pool, subscription) == ("active", None, True)
 
 
-async def test_the_letter_is_one_that_no_mailing_list_sends(api: Api, pool: Pool, database_url: str) -> None:
+async def test_the_letter_is_one_that_no_mailing_list_sends(
+    api: Api, pool: Pool, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     await add_subscriber(api, language="en")
-    async with mailing(pool, database_url, public_url=api.url) as relay:
+    seed = bytes(range(32))
+    dkim_key = {"dkim_selector": "s1", "dkim_key": base64.b64encode(seed).decode()}
+    async with mailing(pool, database_url, public_url=api.url, **dkim_key) as relay:
         await add_subscription(api, **MAIL)
         (mail,) = await relay.wait_for(1)
         letter = await eventually(
@@ -105,6 +113,13 @@ async def test_the_letter_is_one_that_no_mailing_list_sends(api: Api, pool: Pool
     assert "good for 7 days" in text_of(mail)
     assert (letter["outcome"], letter["sealed"]) == ("sent", None)
     assert max(len(line) for line in mail.raw.splitlines()) <= 998
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    record = b"v=DKIM1; k=ed25519; p=" + base64.b64encode(public)
+    assert dkim.verify(mail.raw, dnsfunc=lambda name, **_: record)
+    said = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("services"))
+    assert f"letter {letter['id']}, confirm: sent" in said
+    assert "start-it.example" not in said
+    assert token_in(mail) not in said
 
 
 async def test_this_was_not_me_ends_it_and_they_are_never_asked_again(

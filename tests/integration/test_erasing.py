@@ -4,7 +4,9 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -153,6 +155,29 @@ async def test_who_is_erased_is_in_no_table_and_the_ledger_counts_as_before(stag
     for table in ("people", "feed_tokens", "webhook_secrets", "confirmations"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
     assert await pool.fetchval("SELECT count(*) FROM letters WHERE due_at IS NOT NULL") == 0
+
+
+#: Tables that belong to a subscriber and keep nothing that names or reaches anybody.
+NAMELESS = {
+    "suppressions": "why and since when",
+    "passings": "how often something was passed on, and in which way",
+    "status_outbox": "ids and states, until Kafka has them",
+}
+#: What a column is called that may hold who somebody is, or how to reach them.
+TELLING = ("address", "contact", "email", "name", "recipient", "sealed", "target")
+OF_A_SUBSCRIBER = """
+SELECT DISTINCT c.table_name FROM information_schema.columns c
+JOIN information_schema.tables t USING (table_schema, table_name)
+WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
+  AND (c.column_name = ANY ($1::text[]) OR c.column_name IN ('subscriber_id', 'subscription_id'))"""
+
+
+async def test_every_table_about_subscribers_is_erased_or_nameless(pool: Pool) -> None:
+    statements = Path(erasing.__file__).with_suffix(".sql").read_text("utf-8")
+    tables = {row["table_name"] for row in await pool.fetch(OF_A_SUBSCRIBER, TELLING)}
+    elsewhere = {"letters", "api_keys", "migrations", *NAMELESS}  # letters are taken back by their mailbox
+    left = {table for table in tables - elsewhere if not re.search(rf"(UPDATE|FROM) {table}\b", statements)}
+    assert left == set(), "have services/storage/erasing.sql forget them, or say here why they are nameless"
 
 
 async def test_the_api_knows_nobody_who_was_erased_and_erasing_twice_is_fine(
