@@ -124,6 +124,19 @@ async def resume(connection: Connection, subscription_id: UUID) -> None:
     await health.heal(connection, [subscription_id])
 
 
+async def confirm(connection: Connection, subscription_id: UUID, target: str) -> bool:
+    """Make a subscription active whose owner said yes, or proved to be it, for this very target.
+
+    False when it is not pending, or has another target by now. Runs in the caller's transaction.
+    """
+    return await connection.fetchval(_sql.confirm, subscription_id, target) is not None
+
+
+async def note_pending(connection: Connection, subscription_id: UUID, reason: str) -> bool:
+    """Say why a subscription is still pending; False when it is not."""
+    return await connection.fetchval(_sql.note_pending, subscription_id, reason) is not None
+
+
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
