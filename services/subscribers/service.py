@@ -10,6 +10,7 @@ from services.subscribers import registry, unsubscribe
 from services.subscribers.bounces import api as bounces
 from services.subscribers.bounces.lmtp import run_lmtp
 from services.subscribers.feeds import api as feeds
+from services.subscribers.portal import site as portal
 
 __all__ = ["routers", "run_lmtp"]
 
@@ -21,4 +22,5 @@ def routers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> list[
         unsubscribe.router(pool, settings),
         bounces.router(pool, guard),
         feeds.router(pool, vault, guard, settings),
+        portal.router(pool, vault, settings),
     ]
