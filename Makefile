@@ -8,7 +8,7 @@ PORT ?= 8080
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check format bench docs clean
+.PHONY: help setup run test unit check format bench docs messages clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ format: setup ## Put the code in form
 bench: setup ## Measure rates and latencies on this machine; keeps them in docs/performance.md
 	@scripts/test-setup
 	$(BIN)/python -m scripts.bench
+
+messages: setup ## Compare the texts with their translations, and add what is to be translated
+	$(BIN)/python -m scripts.messages
 
 docs: setup ## Write the documents that are generated from the code
 	$(BIN)/python -m scripts.docs

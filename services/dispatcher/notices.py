@@ -72,22 +72,22 @@ async def _tell(notice: asyncpg.Record, settings: Settings, mail: MailPool, temp
 def write_notice(notice: asyncpg.Record, settings: Settings, templates: Templates) -> EmailMessage:
     """Write the mail to an owner, in the language of the subscriber."""
     sender, language = read_sender(settings), templates.language(notice["language"])
-    subject, text = templates.plain(
-        f"email/{language}/disabled",
-        {
-            "subscriber": notice["subscriber"],
-            "target": notice["target"],
-            "reason": notice["kind"],
-            "days": settings.disable_after_hours / 24,
-            "sender": sender,
-        },
-    )
+    shown = {
+        "subscriber": notice["subscriber"],
+        "target": notice["target"],
+        "reason": notice["kind"],
+        "days": settings.disable_after_hours / 24,
+        "sender": sender.name or sender.address,
+    }
+    letter = templates.letter("disabled", language, shown)
     message = EmailMessage(policy=SMTP)
     message["From"] = settings.mail_from
     message["To"] = notice["contact"]
-    message["Subject"] = subject
+    message["Subject"] = letter.subject
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = f"<{notice['id'].hex}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text)
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    message["Content-Language"] = language
     return message

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.domain import breaker
+from services.domain.bounces import Bounce, read_refusal
 from services.domain.breaker import BreakerPolicy, Health
 from services.runtime.clock import utc_now
 from services.runtime.database import UNAVAILABLE, Connection, Pool
-from services.storage import deliveries, health
+from services.storage import bounces, deliveries, health
 from services.storage.deliveries import Claim, Result
 
 log = logging.getLogger(__name__)
@@ -24,9 +25,15 @@ class Recorder:
     """Writes the results of one sender."""
 
     def __init__(
-        self, pool: Pool, breaker_policy: BreakerPolicy | None, clock: Callable[[], datetime] = utc_now
+        self,
+        pool: Pool,
+        breaker_policy: BreakerPolicy | None,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        judges_refusals: bool = False,
     ) -> None:
         self._pool, self._breaker, self._clock = pool, breaker_policy, clock
+        self._judges_refusals = judges_refusals
         self._waiting: list[Result] = []
         self._writing: Sequence[Result] = ()
         self._some = asyncio.Event()
@@ -91,8 +98,24 @@ class Recorder:
             settled = await deliveries.record(connection, results)
             if self._breaker:
                 await self._judge(connection, self._breaker, results)
+        if self._judges_refusals:
+            await self._judge_refusals(results)
         for late in (r for r in results if r.claim.id not in settled):
             log.warning("late outcome dropped: delivery %s attempt %d", late.claim.id, late.claim.attempt)
+
+    async def _judge_refusals(self, results: Sequence[Result]) -> None:
+        """Note refused mails as if they had come back, one by one: each takes hold of its subscription."""
+        for result in results:
+            if result.outcome == "permanent" and result.code is not None:
+                try:
+                    await self._judge_refusal(read_refusal(result.claim.id, result.excerpt))
+                except UNAVAILABLE as error:
+                    # the outcome is recorded, so it must not be again; the next refusal is judged
+                    log.warning("refusal not judged: delivery %s, %s", result.claim.id, type(error).__name__)
+
+    async def _judge_refusal(self, refusal: Bounce) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await bounces.refused(connection, refusal, self._clock())
 
     async def _judge(self, connection: Connection, policy: BreakerPolicy, results: Sequence[Result]) -> None:
         """Heal, blame or disable the endpoints of these results."""

@@ -17,6 +17,7 @@ class ChannelSpec:
     """How a channel is made, and how it is sent.
 
     `breaker`: failures are the endpoint's own, so a circuit breaker watches it; a mail relay's are not.
+    `judges_refusals`: what is refused for good is about the address, and may suppress it.
     `attempt_seconds` is the outer limit of one try; the channel's own limits are tighter.
     """
 
@@ -25,6 +26,7 @@ class ChannelSpec:
     slots: Callable[[Settings], int]
     attempt_seconds: Callable[[Settings], float]
     breaker: bool = False
+    judges_refusals: bool = False
 
     def policy(self, settings: Settings) -> SenderPolicy:
         """Read the sender's policy from the settings."""
@@ -59,5 +61,6 @@ CHANNELS: Mapping[str, ChannelSpec] = {
         # while one outcome is recorded, its connection to the relay has the next mail
         slots=lambda s: 2 * s.smtp_connections,
         attempt_seconds=lambda s: 4 * s.email_timeout_seconds,
+        judges_refusals=True,
     ),
 }

@@ -50,7 +50,7 @@ async def run_dispatcher(
 
 
 def _sender(spec: ChannelSpec, pool: Pool, settings: Settings, vault: Vault) -> Sender:
-    recorder = Recorder(pool, spec.breaker_policy(settings))
+    recorder = Recorder(pool, spec.breaker_policy(settings), judges_refusals=spec.judges_refusals)
     return Sender(
         spec.make(settings),
         spec.policy(settings),

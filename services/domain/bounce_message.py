@@ -83,6 +83,17 @@ def read_bounce(raw: bytes, envelope_to: str = "") -> Bounce | None:
         return None
 
 
+def read_refusal(delivery_id: UUID, answer: str) -> Bounce:
+    """Read what the other side answered when it refused a mail for good.
+
+    Without a status (RFC 3463) in it, nobody can tell a mailbox that is not there from a mail that was
+    not liked, so it is soft.
+    """
+    status = _status("", answer)
+    kind = Kind.SOFT if status is None else _failure(status, "")
+    return Bounce(delivery_id, kind, status, _line(answer))
+
+
 _Read = tuple[Kind, str | None, str]
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.domain.bounce_message import Bounce, Kind, read_bounce
+from services.domain.bounce_message import Bounce, Kind, read_bounce, read_refusal
 
-__all__ = ["Bounce", "Kind", "Told", "Verdict", "believable", "judge", "read_bounce"]
+__all__ = ["Bounce", "Kind", "Told", "Verdict", "believable", "judge", "read_bounce", "read_refusal"]
 
 _HOLD = timedelta(days=30)
 _SOFT_COUNT = 5

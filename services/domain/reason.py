@@ -3,120 +3,93 @@
 Rules:
 1. The sentence tells only what is stored with the delivery: the criteria that were met.
 2. Codes people know by name get that name; the code stays, so that it can be found in the filter.
-3. Dutch for `nl`, English for every other language.
+3. What a filter names is a value in the sentence, never a part of what is translated.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
+
+from services.domain.speech import Speech, counted, later
 
 #: Direction marks and line separators too: one filter's text must not turn the sentence around it.
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
-_SHOWN = 5
 
-#: Source: NUTS 2024 (Delegated Regulation (EU) 2023/674), Belgium; Dutch and English names.
+#: Source: NUTS 2024 (Delegated Regulation (EU) 2023/674), Belgium.
 _REGIONS = {
-    "BE": ("België", "Belgium"),
-    "BE1": ("Brussel", "Brussels"),
-    "BE10": ("Brussel", "Brussels"),
-    "BE2": ("Vlaanderen", "Flanders"),
-    "BE21": ("Antwerpen", "Antwerp"),
-    "BE22": ("Limburg", "Limburg"),
-    "BE23": ("Oost-Vlaanderen", "East Flanders"),
-    "BE24": ("Vlaams-Brabant", "Flemish Brabant"),
-    "BE25": ("West-Vlaanderen", "West Flanders"),
-    "BE3": ("Wallonië", "Wallonia"),
-    "BE31": ("Waals-Brabant", "Walloon Brabant"),
-    "BE32": ("Henegouwen", "Hainaut"),
-    "BE33": ("Luik", "Liège"),
-    "BE34": ("Luxemburg", "Luxembourg"),
-    "BE35": ("Namen", "Namur"),
+    "BE": later("Belgium"),
+    "BE1": later("Brussels"),
+    "BE10": later("Brussels"),
+    "BE2": later("Flanders"),
+    "BE21": later("Antwerp"),
+    "BE22": later("Limburg"),
+    "BE23": later("East Flanders"),
+    "BE24": later("Flemish Brabant"),
+    "BE25": later("West Flanders"),
+    "BE3": later("Wallonia"),
+    "BE31": later("Walloon Brabant"),
+    "BE32": later("Hainaut"),
+    "BE33": later("Liège"),
+    "BE34": later("Luxembourg"),
+    "BE35": later("Namur"),
 }
 
-#: Source: eForms codelist `procurement-procedure-type`; Dutch names as in the Act of 17 June 2016.
+#: Source: eForms codelist `procurement-procedure-type`; in Dutch as in the Act of 17 June 2016.
 _PROCEDURES = {
-    "open": ("openbare procedure", "open procedure"),
-    "restricted": ("niet-openbare procedure", "restricted procedure"),
-    "neg-w-call": ("mededingingsprocedure met onderhandeling", "competitive procedure with negotiation"),
-    "neg-wo-call": (
-        "onderhandelingsprocedure zonder voorafgaande bekendmaking (OPZB)",
-        "negotiated procedure without prior publication",
-    ),
-    "comp-dial": ("concurrentiegerichte dialoog", "competitive dialogue"),
-    "innovation": ("innovatiepartnerschap", "innovation partnership"),
-    "oth-single": ("andere procedure in één fase", "other single-stage procedure"),
-    "oth-mult": ("andere procedure in meerdere fasen", "other multiple-stage procedure"),
+    "open": later("open procedure"),
+    "restricted": later("restricted procedure"),
+    "neg-w-call": later("competitive procedure with negotiation"),
+    "neg-wo-call": later("negotiated procedure without prior publication"),
+    "comp-dial": later("competitive dialogue"),
+    "innovation": later("innovation partnership"),
+    "oth-single": later("other single-stage procedure"),
+    "oth-mult": later("other multiple-stage procedure"),
 }
 
 _TYPES = {
-    "opportunity.published": ("nieuwe opdrachten", "new opportunities"),
-    "opportunity.updated": ("gewijzigde opdrachten", "changed opportunities"),
-    "opportunity.withdrawn": ("ingetrokken opdrachten", "withdrawn opportunities"),
-    "opportunity.closed": ("afgesloten opdrachten", "closed opportunities"),
-    "opportunity.awarded": ("gegunde opdrachten", "awarded opportunities"),
+    "opportunity.published": later("new opportunities"),
+    "opportunity.updated": later("changed opportunities"),
+    "opportunity.withdrawn": later("withdrawn opportunities"),
+    "opportunity.closed": later("closed opportunities"),
+    "opportunity.awarded": later("awarded opportunities"),
 }
 
-_WORDS = {
-    "regions": (("regio", "regio's"), ("region", "regions")),
-    "cpv": (("CPV", "CPV"), ("CPV", "CPV")),
-    "themes": (("thema", "thema's"), ("theme", "themes")),
-    "audience": (("doelgroep", "doelgroepen"), ("audience", "audiences")),
-    "procedures": (("procedure", "procedures"), ("procedure", "procedures")),
+_LISTS = {
+    "regions": counted("region %(names)s", "regions %(names)s"),
+    "cpv": counted("CPV %(names)s", "CPV %(names)s"),
+    "themes": counted("theme %(names)s", "themes %(names)s"),
+    "audience": counted("audience %(names)s", "audiences %(names)s"),
+    "procedures": counted("procedure %(names)s", "procedures %(names)s"),
 }
 
 
-def explain(match: Mapping[str, Any], language: str = "en", *, told_before: bool = False) -> str:
+def explain(match: Mapping[str, Any], said: Speech, *, told_before: bool = False) -> str:
     """Explain in one sentence why this event was sent, from the criteria stored with the delivery.
 
     `told_before`: the event is a notice to those who were told of the opportunity, whatever their filter.
-
-    >>> explain({"regions": ["BE21"], "cpv": ["72"], "themes": ["mobiliteit"]}, "nl")
-    'Je ontvangt dit omdat het past bij je filter: regio BE21 (Antwerpen), CPV 72 en thema mobiliteit.'
     """
-    dutch = is_dutch(language)
-    because = "Je ontvangt dit omdat" if dutch else "You receive this because"
     if told_before:
-        return f"{because} {'we je deze opdracht eerder meldden' if dutch else 'we told you of it before'}."
-    criteria = _criteria(match, dutch)
-    types = [_named(_TYPES, code, dutch) for code in _texts(match.get("types"))]
+        return said.gettext("You receive this because we told you of it before.")
+    criteria = _criteria(match, said)
+    types = [_named(_TYPES, code, said) for code in _texts(match.get("types"))]
     if criteria:
-        fits = "het past bij je filter" if dutch else "it fits your filter"
-        return f"{because} {fits}: {_list([*types, *criteria], dutch)}."
-    everything = "alle opdrachten" if dutch else "every opportunity"
-    followed = _list(types, dutch) or everything
-    return f"{because} {f'je {followed} volgt' if dutch else f'you follow {followed}'}."
+        listed = said.listed([*types, *criteria])
+        return said.gettext("You receive this because it fits your filter: %(criteria)s.", criteria=listed)
+    if types:
+        return said.gettext("You receive this because you follow %(types)s.", types=said.listed(types))
+    return said.gettext("You receive this because you follow every opportunity.")
 
 
-def region_name(code: str, language: str) -> str:
-    """Name a NUTS region; one inside a Belgian province is named by that province.
-
-    >>> region_name("BE234", "nl"), region_name("FR10", "nl")
-    ('Oost-Vlaanderen (BE234)', 'FR10')
-    """
-    dutch = is_dutch(language)
+def region_name(code: str, said: Speech) -> str:
+    """Name a NUTS region; one inside a Belgian province is named by that province: Antwerp (BE213)."""
     if code in _REGIONS:
-        return _named(_REGIONS, code, dutch)
-    return f"{_named(_REGIONS, code[:4], dutch)} ({code})" if code[:4] in _REGIONS else code
+        return _named(_REGIONS, code, said)
+    return f"{_named(_REGIONS, code[:4], said)} ({code})" if code[:4] in _REGIONS else code
 
 
-def procedure_name(code: str, language: str) -> str:
+def procedure_name(code: str, said: Speech) -> str:
     """Name a procedure by its eForms code; an unknown one keeps its code."""
-    return _named(_PROCEDURES, code, is_dutch(language))
-
-
-def money(amount: Decimal | int | float | str, currency: str, language: str) -> str:
-    """Write an amount as people do: no cents when there are none.
-
-    >>> money(139000, "EUR", "nl"), money("0.5", "EUR", "nl"), money(139000, "EUR", "en")
-    ('139.000 euro', '0,50 euro', '€139,000')
-    """
-    value = Decimal(str(amount))
-    text = f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
-    if not is_dutch(language):
-        return f"€{text}" if currency == "EUR" else f"{currency} {text}"
-    swapped = text.translate(str.maketrans(",.", ".,"))
-    return f"{swapped} {'euro' if currency == 'EUR' else currency}"
+    return _named(_PROCEDURES, code, said)
 
 
 def one_line(text: str) -> str:
@@ -124,41 +97,34 @@ def one_line(text: str) -> str:
     return _UNSEEN.sub(" ", text).strip()
 
 
-def is_dutch(language: str) -> bool:
-    """Tell whether a language tag is a kind of Dutch."""
-    return language.lower().partition("-")[0] == "nl"
-
-
-def _criteria(match: Mapping[str, Any], dutch: bool) -> list[str]:
+def _criteria(match: Mapping[str, Any], said: Speech) -> list[str]:
     found = []
-    for name, words in _WORDS.items():
-        values = [_value(name, value, dutch) for value in _texts(match.get(name))]
+    for name, (one, many) in _LISTS.items():
+        values = [_value(name, value, said) for value in _texts(match.get(name))]
         if values:
-            word = words[0 if dutch else 1][len(values) > 1]
-            found.append(f"{word} {_list(values, dutch)}")
-    if value := _range(match.get("value"), dutch):
+            found.append(said.ngettext(one, many, len(values), names=said.listed(values)))
+    if value := _range(match.get("value"), said):
         found.append(value)
     if words_sought := one_line(str(match.get("text") or "")):
-        found.append(f"{'de woorden' if dutch else 'the words'} “{words_sought}”")
+        found.append(said.gettext("the words “%(words)s”", words=words_sought))
     return found
 
 
-def _value(name: str, value: str, dutch: bool) -> str:
+def _value(name: str, value: str, said: Speech) -> str:
     names = {"regions": _REGIONS, "procedures": _PROCEDURES}.get(name, {})
-    return f"{value} ({_named(names, value, dutch)})" if value in names else value
+    return f"{value} ({_named(names, value, said)})" if value in names else value
 
 
-def _range(value: object, dutch: bool) -> str:
+def _range(value: object, said: Speech) -> str:
     if not isinstance(value, Mapping):
         return ""
-    language, currency = "nl" if dutch else "en", str(value.get("currency") or "EUR")
-    ends = (value.get("min"), value.get("max"))
-    low, high = ("" if end is None else money(end, currency, language) for end in ends)
+    currency, ends = str(value.get("currency") or "EUR"), (value.get("min"), value.get("max"))
+    low, high = ("" if end is None else said.money(end, currency) for end in ends)
     if low and high:
-        return f"waarde van {low} tot {high}" if dutch else f"value from {low} to {high}"
+        return said.gettext("value from %(low)s to %(high)s", low=low, high=high)
     if low:
-        return f"waarde vanaf {low}" if dutch else f"value from {low}"
-    return high and (f"waarde tot {high}" if dutch else f"value up to {high}")
+        return said.gettext("value from %(low)s", low=low)
+    return high and said.gettext("value up to %(high)s", high=high)
 
 
 def _texts(values: object) -> list[str]:
@@ -168,14 +134,5 @@ def _texts(values: object) -> list[str]:
     return [text for value in values if value is not None and (text := one_line(str(value)))]
 
 
-def _named(names: Mapping[str, tuple[str, str]], code: str, dutch: bool) -> str:
-    return names[code][0 if dutch else 1] if code in names else code
-
-
-def _list(texts: Sequence[str], dutch: bool) -> str:
-    shown = list(texts[:_SHOWN])
-    if left := len(texts) - len(shown):
-        shown.append(f"{left} andere" if dutch else f"{left} more")
-    if len(shown) < 2:
-        return "".join(shown)
-    return f"{', '.join(shown[:-1])} {'en' if dutch else 'and'} {shown[-1]}"
+def _named(names: Mapping[str, str], code: str, said: Speech) -> str:
+    return said.gettext(names[code]) if code in names else code

@@ -5,6 +5,8 @@ Rules:
 2. What is counted is never glued together: plurals go through `ngettext`.
 3. Moments are written by the clock in Brussels, unless another zone is given.
 4. A text without a translation stays English; a test keeps our own catalogues complete.
+5. `make messages` finds texts where they are said; one that stands elsewhere, in a table, is marked
+   `later`, or `counted` when it has a plural.
 """
 
 from collections.abc import Sequence
@@ -29,6 +31,16 @@ class Catalogue(Protocol):
     def pgettext(self, context: str, message: str) -> str: ...
 
 
+def later(message: str) -> str:
+    """Mark a text that is translated where it is said."""
+    return message
+
+
+def counted(one: str, many: str) -> tuple[str, str]:
+    """Mark a text with a plural that is translated where it is said."""
+    return one, many
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """One language: `code` as in `lang` attributes, the locale of its dates, its catalogue."""
@@ -44,7 +56,8 @@ class Speech:
 
     def ngettext(self, one: str, many: str, n: int, **values: object) -> str:
         """Say a text about `n` things; `%(n)s` is their number, written as people do."""
-        return self.catalogue.ngettext(one, many, n) % {"n": self.number(n), **values}
+        text = self.catalogue.ngettext(one, many, n)
+        return text % ({"n": self.number(n), **values} if "%(n)s" in text else values)
 
     def pgettext(self, context: str, message: str, **values: object) -> str:
         """Say a text that means another thing elsewhere; `context` tells which."""
@@ -58,10 +71,11 @@ class Speech:
     def money(self, amount: Decimal | int | float | str, currency: str) -> str:
         """Write an amount: no cents when there are none, and `139.000 euro` in Dutch."""
         value = Decimal(str(amount))
-        written = format_decimal(
-            value, "#,##0" if value == value.to_integral_value() else "#,##0.00", locale=self.locale
-        )
-        return self.gettext("€%(amount)s", amount=written) if currency == "EUR" else f"{written} {currency}"
+        pattern = "#,##0" if value == value.to_integral_value() else "#,##0.00"
+        written = format_decimal(value, pattern, locale=self.locale)
+        if currency == "EUR":
+            return self.gettext("€%(amount)s", amount=written)
+        return self.gettext("%(currency)s %(amount)s", currency=currency, amount=written)
 
     def day(self, moment: datetime, zone: tzinfo = BRUSSELS) -> str:
         """Write a date: 12 januari 2027."""
@@ -79,11 +93,10 @@ class Speech:
 
     def day_and_time(self, moment: datetime, zone: tzinfo = BRUSSELS) -> str:
         """Write a date and time: 12 januari 2027 om 12.00 uur; in English it says whose time it is."""
-        return self.gettext(
-            "%(day)s at %(time)s (Brussels time)" if zone is BRUSSELS else "%(day)s at %(time)s",
-            day=self.day(moment, zone),
-            time=self.time(moment, zone),
-        )
+        day, time = self.day(moment, zone), self.time(moment, zone)
+        if zone is BRUSSELS:
+            return self.gettext("%(day)s at %(time)s (Brussels time)", day=day, time=time)
+        return self.gettext("%(day)s at %(time)s", day=day, time=time)
 
     def short(self, moment: datetime, zone: tzinfo = BRUSSELS) -> str:
         """Write a date and time for a table: 12 jan. 2027 12.00."""

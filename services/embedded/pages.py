@@ -21,6 +21,7 @@ from services.domain.reason import explain
 from services.embedded.mailbox import Mailbox
 from services.embedded.receivers import Receivers
 from services.runtime.database import Pool
+from services.runtime.language import SOURCE, speech
 from services.runtime.web.problems import Refused
 from services.storage import ledger
 from services.storage.ledger import Which
@@ -89,7 +90,8 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
         totals: dict[str, int] = {}
         for row in counts:
             totals[row["state"]] = totals.get(row["state"], 0) + row["count"]
-        deliveries = [{**row, "why": explain(row["match"])} for row in rows]
+        said = speech(SOURCE)
+        deliveries = [{**row, "why": explain(row["match"], said)} for row in rows]
         return render(
             "demo/ledger.html.j2",
             event=event,

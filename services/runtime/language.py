@@ -24,10 +24,10 @@ FIRST, SOURCE = "nl", "en"
 _COUNTRY = {"nl": "nl_BE", "en": "en_GB", "fr": "fr_BE", "de": "de_BE"}
 
 
-@lru_cache(maxsize=1)
-def languages() -> tuple[str, ...]:
+@lru_cache(maxsize=8)
+def languages(locales: Path = LOCALES) -> tuple[str, ...]:
     """List the languages we speak, Dutch first."""
-    found = {path.parent.name for path in LOCALES.glob("*/*.po")} | {SOURCE}
+    found = {path.parent.name for path in locales.glob("*/*.po")} | {SOURCE}
     return tuple(sorted(found, key=lambda code: (code != FIRST, code != SOURCE, code)))
 
 
@@ -45,10 +45,10 @@ def spoken(wanted: str, otherwise: str = FIRST) -> str:
 
 
 @lru_cache(maxsize=32)
-def speech(code: str) -> Speech:
+def speech(code: str, locales: Path = LOCALES) -> Speech:
     """Speak a language, given by its two letters; one that we do not know is English."""
-    known = code if code in languages() else SOURCE
-    return Speech(known, Locale.parse(_COUNTRY.get(known, known)), _translations(known))
+    known = code if code in languages(locales) else SOURCE
+    return Speech(known, Locale.parse(_COUNTRY.get(known, known)), _translations(locales / known))
 
 
 def install(environment: Environment, said: Speech) -> None:
@@ -66,17 +66,17 @@ def install(environment: Environment, said: Speech) -> None:
         "day_and_time": said.day_and_time,
         "short": said.short,
         "number": said.number,
+        "money": said.money,
         "listed": said.listed,
     }
 
 
-def _translations(code: str) -> GNUTranslations:
+def _translations(folder: Path) -> GNUTranslations:
     """Merge a language's catalogues; without any, every text stays English."""
-    paths = sorted((LOCALES / code).glob("*.po"))
-    merged = Catalog(locale=code)
-    for path in paths:
+    merged = Catalog(locale=folder.name)
+    for path in sorted(folder.glob("*.po")):
         with path.open("rb") as file:
-            for message in read_po(file, locale=code):
+            for message in read_po(file, locale=folder.name):
                 if message.id and message.string and not message.fuzzy:
                     merged.add(message.id, message.string, context=message.context)
     compiled = io.BytesIO()

@@ -39,6 +39,19 @@ async def take(connection: Connection, bounce: Bounce, now: datetime) -> Taken:
         return Taken.UNKNOWN
     if not believable(mail["sent_at"], now):
         return Taken.TOO_LATE
+    return await _note(connection, mail, bounce, now)
+
+
+async def refused(connection: Connection, refusal: Bounce, now: datetime) -> Taken:
+    """Keep that a mail was refused for good when it was handed in, and judge it as if it came back.
+
+    Idempotent.
+    """
+    mail = await connection.fetchrow(_sql.refused_mail, refusal.delivery_id)
+    return Taken.UNKNOWN if mail is None else await _note(connection, mail, refusal, now)
+
+
+async def _note(connection: Connection, mail: asyncpg.Record, bounce: Bounce, now: datetime) -> Taken:
     subscription = await subscriptions.lock(connection, mail["subscription_id"])
     kept = await connection.fetchval(
         _sql.note, bounce.delivery_id, str(bounce.kind), now, bounce.status, bounce.detail

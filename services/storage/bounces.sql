@@ -9,6 +9,11 @@ SELECT d.id, d.subscription_id, d.subscriber_id,
 FROM deliveries d
 WHERE d.id = $1 AND d.channel = 'email' AND d.state NOT IN ('pending', 'failed')
 
+-- name: refused_mail
+-- A mail that was refused for good.
+-- $1 delivery id
+SELECT id, subscription_id, subscriber_id FROM deliveries WHERE id = $1 AND channel = 'email' AND state = 'failed'
+
 -- name: note
 -- Keep what came back, once; null when it was kept before.
 -- $1 delivery id, $2 kind, $3 at, $4 status, $5 detail

@@ -9,6 +9,7 @@ import asyncpg
 
 from services.domain.reason import explain
 from services.runtime.database import Connection
+from services.runtime.language import SOURCE, speech
 from services.storage import queries
 
 _sql = queries.load(__file__)
@@ -92,7 +93,7 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "state": row["state"],
         "attempts": row["attempts"],
         "next_attempt_at": row["next_attempt_at"],
-        "reason": explain(row["match"]),
+        "reason": explain(row["match"], speech(SOURCE)),
         "detail": row["reason"],
         "created_at": row["created_at"],
         "settled_at": row["settled_at"],

@@ -212,7 +212,7 @@ async def sending(
         spec.make(settings),
         spec.policy(settings),
         pool=pool,
-        recorder=Recorder(pool, spec.breaker_policy(settings)),
+        recorder=Recorder(pool, spec.breaker_policy(settings), judges_refusals=spec.judges_refusals),
         announcements=Announcements(),
         vault=Vault(settings),
     )

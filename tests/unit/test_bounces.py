@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.domain.bounces import Bounce, Kind, Told, Verdict, believable, judge, read_bounce
+from services.domain.bounces import Bounce, Kind, Told, Verdict, believable, judge, read_bounce, read_refusal
 from services.domain.verp import envelope_sender
 from tests.rig import returned
 from tests.rig.returned import DOMAIN, TARGET, TOKEN
@@ -252,3 +252,24 @@ def test_a_report_is_believed_for_fourteen_days_and_only_about_a_mail_that_was_s
     assert believable(days(13.9), NOW)
     assert not believable(days(14.1), NOW)
     assert not believable(None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "status"),
+    [
+        ("5.1.1 No such user", Kind.HARD, "5.1.1"),
+        ("5.7.1 Policy", Kind.SOFT, "5.7.1"),
+        ("5.2.2 Full", Kind.SOFT, "5.2.2"),
+        ("No such user", Kind.SOFT, None),
+        ("", Kind.SOFT, None),
+    ],
+)
+def test_a_refusal_is_hard_only_where_its_status_says_so(answer: str, kind: Kind, status: str | None) -> None:
+    refusal = read_refusal(DELIVERY, answer)
+    assert (refusal.kind, refusal.status) == (kind, status)
+
+
+@given(st.text())
+def test_reading_a_refusal_never_fails_and_keeps_no_address(answer: str) -> None:
+    detail = read_refusal(DELIVERY, f"{answer} somebody@start-it.example").detail
+    assert detail is None or "somebody@start-it.example" not in detail

@@ -1,5 +1,7 @@
 """Habits that a test keeps, not a person."""
 
+import doctest
+import importlib
 import re
 import subprocess
 from dataclasses import fields
@@ -42,6 +44,16 @@ def test_every_link_between_documents_leads_somewhere() -> None:
         if not (path.parent / link).exists()
     ]
     assert broken == []
+
+
+EXAMPLES = [path for path in sorted((ROOT / "services").rglob("*.py")) if ">>> " in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_in_docstrings_are_true(path: Path) -> None:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    result = doctest.testmod(importlib.import_module(name))
+    assert (result.failed, result.attempted > 0) == (0, True)
 
 
 def test_no_file_is_too_long_to_read_at_a_sitting() -> None:

@@ -33,6 +33,7 @@ from services.dispatcher.message import Announcement, Message
 from services.domain.event import EventType
 from services.domain.opportunity import parse_opportunity
 from services.domain.reason import explain, one_line
+from services.runtime.language import speech
 from services.runtime.settings import ConfigError, Settings
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -266,7 +267,7 @@ def test_any_name_and_match_come_out_as_they_went_in(
     match = {"themes": themes, "text": words}
     raw = COMPOSER.compose(to_somebody(ANNOUNCED, subscriber=name, match=match, language=language)).raw
     assert_well_formed(raw)
-    reason = explain(match, language)
+    reason = explain(match, speech(language))
     assert squeezed(reason) in squeezed(body(raw, "plain"))
     assert squeezed(one_line(name)) in squeezed(body(raw, "plain"))
     assert escaped(reason) in body(raw, "html")
@@ -294,6 +295,14 @@ def test_any_subject_comes_out_as_it_went_in(text: str) -> None:
     assert raw.isascii()
     assert all(len(line) <= 76 or b" " not in line.strip() for line in raw.split(b"\r\n"))
     assert str(read(raw)["Subject"]) == one_line(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=9).map(one_line).filter(bool))
+def test_any_name_of_the_list_fits_in_a_header(name: str) -> None:
+    raw = wire.header("From", f"{wire.phrase(name)} <a@b.example>") + b"\r\n"
+    (address,) = read(raw)["From"].addresses
+    assert (address.display_name, address.addr_spec) == (name, "a@b.example")
 
 
 def test_every_place_for_a_personal_text_is_filled() -> None:
@@ -427,9 +436,33 @@ def test_a_new_language_is_a_folder_of_templates(tmp_path: Path) -> None:
     assert read(raw)["Subject"].startswith("Avis: ")
 
 
+def test_a_template_for_all_languages_speaks_the_language_of_its_reader(tmp_path: Path) -> None:
+    ours = overridden(tmp_path, "published.html.j2", "<p>{{ _('Unsubscribe') }} {{ deadline }}</p>")
+    assert "Uitschrijven 12 januari 2027" in body(composed(to_somebody(), ours), "html")
+    assert "Unsubscribe 12 January 2027" in body(composed(to_somebody(language="en"), ours), "html")
+
+
+def test_a_template_of_one_language_is_for_its_readers_alone(tmp_path: Path) -> None:
+    overridden(tmp_path, "layout.txt.j2", "{% include 'email/greeting.j2' %} {{ reason }}")
+    overridden(tmp_path, "greeting.j2", "Hi!")
+    ours = overridden(tmp_path, "nl/greeting.j2", "Dag!")
+    assert body(composed(to_somebody(), ours), "plain").startswith("Dag! Je ontvangt dit")
+    assert body(composed(to_somebody(language="en"), ours), "plain").startswith("Hi! You receive this")
+
+
+def test_a_template_of_one_language_may_extend_the_common_one(tmp_path: Path) -> None:
+    extended = "{% extends 'email/published.html.j2' %}{% block foot %}{{ super() }}Groeten!{% endblock %}"
+    html = body(composed(to_somebody(), overridden(tmp_path, "nl/published.html.j2", extended)), "html")
+    assert "Groeten!" in html
+    assert "Uitschrijven" in html
+
+
 @pytest.mark.parametrize(
     "template",
     [
+        "{% extends 'email/nl/published.html.j2' %}",
+        "{{ speech.catalogue.__init__.__globals__ }}",
+        "{{ _('Sent by %(sender)s.') }}",
         "{{ unknown_name }}",
         "{{ title.__class__.__mro__ }}",
         "{% for %}",

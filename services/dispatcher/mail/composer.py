@@ -73,7 +73,7 @@ class Composer:
         personal = {
             "subscriber": one_line(message.subscriber),
             "reason": explain(
-                message.match, prepared.language, told_before=message.announcement.type not in _WHOLE
+                message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
             "unsubscribe": f"{self._sender.public_url}/u/{token}",
         }

@@ -12,7 +12,7 @@ from services.dispatcher.mail.slots import Slot, Slots
 from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates, wrap
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
-from services.domain.reason import is_dutch
+from services.domain.speech import Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The headers that all receivers share, and the body in chunks."""
+    """The headers that all receivers share, and the body in chunks, said in one language."""
 
-    language: str
+    said: Speech
     head: bytes
     chunks: tuple[wire.Chunk, ...]
 
@@ -49,23 +49,22 @@ class Prepared:
 def prepare(announcement: Announcement, language: str, *, templates: Templates, sender: Sender) -> Prepared:
     """Render an event's mail for everybody who reads this language; raise `BadTemplate`."""
     slots = Slots()
-    context = view(announcement, language)
+    said = templates.speech(language)
+    context = view(announcement, language, said)
     ours = {"sender": sender.name or sender.address, "public_url": sender.public_url}
     rendered = templates.render(context["event"], language, {**context, **ours, **slots.marks()})
     boundary = f"=_{secrets.token_hex(12)}"
-    return Prepared(
-        language, _head(rendered.subject, language, boundary, sender), _body(rendered, slots, boundary)
-    )
+    head = _head(rendered.subject, language, _list_id(said, sender), boundary, sender)
+    return Prepared(said, head, _body(rendered, slots, boundary))
 
 
-def _head(subject: str, language: str, boundary: str, sender: Sender) -> bytes:
-    list_name = "Opdrachten" if is_dutch(language) else "Opportunities"
+def _head(subject: str, language: str, list_id: str, boundary: str, sender: Sender) -> bytes:
     return b"".join(
         (
             wire.header("From", formataddr((sender.name, sender.address))),
             wire.text_header("Subject", subject),
             wire.header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-            wire.header("List-Id", f'"{list_name}" <opdrachten.{sender.domain}>'),
+            wire.header("List-Id", list_id),
             wire.header("Auto-Submitted", "auto-generated"),
             wire.header("Content-Language", language),
             wire.header("MIME-Version", "1.0"),
@@ -73,6 +72,10 @@ def _head(subject: str, language: str, boundary: str, sender: Sender) -> bytes:
             wire.CRLF,
         )
     )
+
+
+def _list_id(said: Speech, sender: Sender) -> str:
+    return f"{wire.phrase(said.gettext('Opportunities'))} <opdrachten.{sender.domain}>"
 
 
 def _body(rendered: Rendered, slots: Slots, boundary: str) -> tuple[wire.Chunk, ...]:

@@ -5,19 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.dispatcher.mail import words
 from services.dispatcher.message import Announcement
 from services.domain.matching import title_of
 from services.domain.opportunity import instant, text_in
-from services.domain.reason import money, one_line, procedure_name, region_name
+from services.domain.reason import one_line, procedure_name, region_name
+from services.domain.speech import Speech
 
 _EXCERPT = 1_500
 _DOCUMENTS = 10
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
-def view(announcement: Announcement, language: str) -> dict[str, Any]:
-    """Prepare the names a template knows; a fact that is not given is an empty text or list."""
+def view(announcement: Announcement, language: str, said: Speech) -> dict[str, Any]:
+    """Prepare the names a template knows; a fact that is not given is an empty text or list.
+
+    The opportunity's own texts are chosen by `language`, and what we say of it is in `said`.
+    """
     data = announcement.data
     texts = data.get("summary") or data.get("description")
     deadline = announcement.deadline
@@ -31,9 +34,9 @@ def view(announcement: Announcement, language: str) -> dict[str, Any]:
         "summary_language": _language_of(texts, language),
         "buyer": one_line((data.get("buyer") or {}).get("name") or ""),
         "url": https_or_nothing(data.get("url")),
-        "deadline": words.day_and_time(deadline, language) if deadline else "",
-        "deadline_day": words.day(deadline, language) if deadline else "",
-        "facts": _facts(announcement, language),
+        "deadline": said.day_and_time(deadline) if deadline else "",
+        "deadline_day": said.day(deadline) if deadline else "",
+        "facts": _facts(announcement, said),
         "documents": _documents(data),
     }
 
@@ -49,25 +52,26 @@ def https_or_nothing(url: object) -> str:
     return url if parts.scheme == "https" and parts.hostname and "@" not in parts.netloc else ""
 
 
-def _facts(announcement: Announcement, language: str) -> list[tuple[str, str]]:
-    data = announcement.data
+def _facts(announcement: Announcement, said: Speech) -> list[tuple[str, str]]:
+    data, deadline = announcement.data, announcement.deadline
     value, contact = data.get("estimated_value"), data.get("contact") or {}
     questions = instant(data.get("questions_until"))
-    found = {
-        "deadline": words.day_and_time(announcement.deadline, language) if announcement.deadline else "",
-        "questions_until": words.day_and_time(questions, language) if questions else "",
-        "value": _value(value, language) if value else "",
-        "regions": ", ".join(region_name(code, language) for code in data.get("regions", ())),
-        "procedure": _capital(procedure_name(data.get("procedure") or "", language)),
-        "themes": ", ".join(data.get("themes", ())),
-        "contact": ", ".join(filter(None, (contact.get("name"), contact.get("email")))),
-        "reference": announcement.subject,
-    }
-    return [(words.label(name, language), one_line(text)) for name, text in found.items() if text]
+    found = [
+        (said.gettext("Deadline"), said.day_and_time(deadline) if deadline else ""),
+        (said.gettext("Questions until"), said.day_and_time(questions) if questions else ""),
+        (said.gettext("Estimated value"), _value(value, said) if value else ""),
+        (said.gettext("Region"), ", ".join(region_name(code, said) for code in data.get("regions", ()))),
+        (said.gettext("Procedure"), _capital(procedure_name(data.get("procedure") or "", said))),
+        (said.gettext("Themes"), ", ".join(data.get("themes", ()))),
+        (said.gettext("Contact"), ", ".join(filter(None, (contact.get("name"), contact.get("email"))))),
+        (said.gettext("Reference"), announcement.subject),
+    ]
+    return [(name, one_line(text)) for name, text in found if text]
 
 
-def _value(value: Mapping[str, Any], language: str) -> str:
-    return words.without_vat(money(value["amount"], value.get("currency", "EUR"), language), language)
+def _value(value: Mapping[str, Any], said: Speech) -> str:
+    amount = said.money(value["amount"], value.get("currency", "EUR"))
+    return said.gettext("%(amount)s (excluding VAT)", amount=amount)
 
 
 def _documents(data: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from email.utils import quote
 
 from services.dispatcher.mail.slots import Slot
 
@@ -45,6 +46,12 @@ def text_header(name: str, text: str) -> bytes:
             line = ""
         line = f"{line} {word}"
     return "\r\n".join([*lines, line]).encode("ascii") + CRLF
+
+
+def phrase(text: str) -> str:
+    """Write a name as it stands in a header before an address: in quotes, or in encoded words."""
+    plain = _LINE.fullmatch(text) and "=?" not in text
+    return f'"{quote(text)}"' if plain else " ".join(_encoded_words(text))
 
 
 def quoted_printable(text: str) -> bytes:

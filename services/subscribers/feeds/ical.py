@@ -62,7 +62,7 @@ def _event(entry: Entry) -> Sequence[str]:
         f"STATUS:{'CANCELLED' if withdrawn else 'CONFIRMED'}",
         "TRANSP:TRANSPARENT",
         f"DTSTART:{_utc(entry.deadline)}",
-        f"SUMMARY:{_text('Uiterste indieningsdatum: ' + words.headline(entry))}",
+        f"SUMMARY:{_text(words.deadline_of(entry))}",
         f"DESCRIPTION:{_text(words.body(entry))}",
         *([f"CATEGORIES:{','.join(_text(tag) for tag in entry.tags)}"] if entry.tags else []),
         *([f"URL:{entry.url}"] if entry.url else []),

@@ -1,37 +1,22 @@
-"""What feeds say in Dutch: how an opportunity stands, and its facts in a few lines."""
+"""What feeds say, in their language: how an opportunity stands, and its facts in a few lines."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from services.domain.reason import money, one_line, region_name
-from services.subscribers.feeds.entry import Entry
+from services.domain.reason import one_line, region_name
+from services.runtime.language import speech, spoken
+from services.subscribers.feeds.entry import LANGUAGE, Entry
 
-FEED_TITLE = "Opdrachten"
-FEED_SUBTITLE = "Overheidsopdrachten voor start-ups en scale-ups"
+_SAID = speech(spoken(LANGUAGE))
+FEED_TITLE = _SAID.gettext("Opportunities")
+FEED_SUBTITLE = _SAID.gettext("Public-sector opportunities for start-ups and scale-ups")
 AUTHOR = "Omroeper"
-_BRUSSELS = ZoneInfo("Europe/Brussels")
-_MONTHS = (
-    "januari",
-    "februari",
-    "maart",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "augustus",
-    "september",
-    "oktober",
-    "november",
-    "december",
-)
 STATUSES = {
-    "published": "Nieuw",
-    "updated": "Gewijzigd",
-    "withdrawn": "Ingetrokken",
-    "closed": "Afgesloten",
-    "awarded": "Gegund",
+    "published": _SAID.pgettext("how an opportunity stands", "New"),
+    "updated": _SAID.pgettext("how an opportunity stands", "Changed"),
+    "withdrawn": _SAID.pgettext("how an opportunity stands", "Withdrawn"),
+    "closed": _SAID.pgettext("how an opportunity stands", "Closed"),
+    "awarded": _SAID.pgettext("how an opportunity stands", "Awarded"),
 }
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
 _OVER = {"withdrawn", "closed", "awarded"}
@@ -43,37 +28,33 @@ def headline(entry: Entry) -> str:
     return f"{STATUSES[entry.status]}: {title}" if entry.status in _OVER else title
 
 
+def deadline_of(entry: Entry) -> str:
+    """Write on one line that this is the deadline of the opportunity, for a calendar."""
+    return _SAID.gettext("Deadline: %(headline)s", headline=headline(entry))
+
+
 def body(entry: Entry) -> str:
     """Write what an entry says, in plain text: how it stands, what it is about, its facts."""
-    over = "Deze opdracht is ingetrokken." if entry.status == "withdrawn" else ""
+    over = _SAID.gettext("This opportunity was withdrawn.") if entry.status == "withdrawn" else ""
     facts = "\n".join(f"{name}: {value}" for name, value in _facts(entry) if value)
     return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts) if part)
 
 
-def day_and_time(moment: datetime) -> str:
-    """Write the date and time in Brussels.
-
-    >>> day_and_time(datetime.fromisoformat("2027-01-12T11:00:00+00:00"))
-    '12 januari 2027 om 12.00 uur'
-    """
-    local = moment.astimezone(_BRUSSELS)
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year} om {local.hour}.{local:%M} uur"
-
-
 def _facts(entry: Entry) -> list[tuple[str, str]]:
-    data = entry.data
+    data, deadline = entry.data, entry.deadline
     return [
-        ("Status", STATUSES[entry.status]),
-        ("Koper", one_line(entry.buyer)),
-        ("Uiterste indieningsdatum", day_and_time(entry.deadline) if entry.deadline else ""),
-        ("Geraamde waarde", _value(data.get("estimated_value"))),
-        ("Regio", ", ".join(region_name(code, "nl") for code in data.get("regions") or ())),
-        ("CPV", ", ".join(data.get("cpv") or ())),
-        ("Referentie", entry.subject),
+        (_SAID.gettext("Status"), STATUSES[entry.status]),
+        (_SAID.gettext("Buyer"), one_line(entry.buyer)),
+        (_SAID.gettext("Deadline"), _SAID.day_and_time(deadline) if deadline else ""),
+        (_SAID.gettext("Estimated value"), _value(data.get("estimated_value"))),
+        (_SAID.gettext("Region"), ", ".join(region_name(code, _SAID) for code in data.get("regions") or ())),
+        (_SAID.gettext("CPV"), ", ".join(data.get("cpv") or ())),
+        (_SAID.gettext("Reference"), entry.subject),
     ]
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
     if not value:
         return ""
-    return f"{money(value['amount'], value.get('currency', 'EUR'), 'nl')} (exclusief btw)"
+    amount = _SAID.money(value["amount"], value.get("currency", "EUR"))
+    return _SAID.gettext("%(amount)s (excluding VAT)", amount=amount)
