@@ -14,7 +14,7 @@ from typing import Any
 from services.domain.event import EventType
 from services.domain.matching import Filter, parse_filter
 from services.domain.problems import Invalid
-from services.domain.speech import Speech
+from services.domain.speech import Speech, later
 from services.subscribers.portal.forms import Form
 
 #: NUTS 2 of Flanders and Brussels, in the order in which people name them.
@@ -33,22 +33,20 @@ PROCEDURES = (
 KINDS = tuple(str(kind).removeprefix("opportunity.") for kind in EventType)
 _USUAL = ("published", "updated", "withdrawn")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[. ]\d{3})+(?:,\d{1,2})?")
-#: What the texts in this file are for the catalogue; they are translated where they are said.
-_ = str
-_CHOOSE, _IN_FIGURES = _("Choose from the list."), _("Enter an amount in figures, such as 139.000.")
+_CHOOSE, _IN_FIGURES = later("Choose from the list."), later("Enter an amount in figures, such as 139.000.")
 #: By the name of a criterion: the field that it stands in, and what to do about it.
 _WRONG = {
     "types": ("kinds", _CHOOSE),
     "regions": ("regions", _CHOOSE),
     "audience": ("audience", _CHOOSE),
     "procedures": ("procedures", _CHOOSE),
-    "cpv": ("cpv", _("Enter CPV codes of 2 to 8 digits, such as 72 or 48810000.")),
-    "themes": ("other_themes", _("Enter themes of at most 100 characters each, 50 of them at most.")),
+    "cpv": ("cpv", later("Enter CPV codes of 2 to 8 digits, such as 72 or 48810000.")),
+    "themes": ("other_themes", later("Enter themes of at most 100 characters each, 50 of them at most.")),
     "min": ("least", _IN_FIGURES),
     "max": ("most", _IN_FIGURES),
-    "currency": ("most", _("Enter a currency by its three letters, such as EUR.")),
-    "value": ("most", _("The highest value must not be below the lowest.")),
-    "text": ("text", _("Enter at most 200 characters.")),
+    "currency": ("most", later("Enter a currency by its three letters, such as EUR.")),
+    "value": ("most", later("The highest value must not be below the lowest.")),
+    "text": ("text", later("Enter at most 200 characters.")),
 }
 
 

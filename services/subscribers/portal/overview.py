@@ -28,11 +28,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event, and every way by which this subscriber was told of it."""
+    """An event, every way by which this subscriber was told of it, and why."""
 
     event: portal.Row
     title: str
-    why: str
+    whys: list[str]
     ways: list[Way]
     passing_url: str
 
@@ -61,6 +61,9 @@ def told(visit: Visit, rows: Sequence[portal.Row]) -> list[Told]:
     for row in rows:
         entry = found.setdefault(row["event_id"], _told(visit, row))
         entry.ways.append(Way(row, words.delivery(row, visit.speech, visit.zone)))
+        why = explain(row["match"], visit.speech, told_before=row["type"] not in _WHOLE)
+        if why not in entry.whys:
+            entry.whys.append(why)
     return list(found.values())
 
 
@@ -84,7 +87,7 @@ def _told(visit: Visit, row: portal.Row) -> Told:
     return Told(
         event=row,
         title=title_of({"id": row["subject"], "title": row["title"]}, language),
-        why=explain(row["match"], language, told_before=row["type"] not in _WHOLE),
+        whys=[],
         ways=[],
         passing_url=link(visit.subscriber_id, row["event_id"]) if link else "",
     )

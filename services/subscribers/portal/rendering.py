@@ -63,7 +63,7 @@ class Renderer:
             "hour": lambda number: words.hour(number, said),
             "weekday_name": lambda number: words.weekday(number, said),
             "cadence": lambda code, clock: words.cadence(code, clock, said),
-            "region": lambda code: region_name(code, said.code),
-            "procedure": lambda code: procedure_name(code, said.code),
+            "region": lambda code: region_name(code, said),
+            "procedure": lambda code: procedure_name(code, said),
         }
         return environment

@@ -6,22 +6,22 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Response
 
 from services.domain.problems import Invalid
+from services.domain.speech import later
 from services.domain.subscriber import REMINDER_DAYS, parse_subscriber_patch
 from services.runtime.database import Connection
 from services.runtime.language import languages
 from services.storage import people, subscribers
 from services.subscribers.portal.visits import SignedIn, Visit
 
-_ = str
 #: What to do about a field that the registry refuses.
 _WRONG = {
-    "name": _("Enter a name of at most 200 characters."),
-    "contact": _("Enter an e-mail address, such as info@incubator.example."),
-    "language": _("Choose from the list."),
-    "timezone": _("Enter a time zone by its name, such as Europe/Brussels."),
-    "digest_hour": _("Choose from the list."),
-    "digest_weekday": _("Choose from the list."),
-    "reminder_days": _("Choose from the list."),
+    "name": later("Enter a name of at most 200 characters."),
+    "contact": later("Enter an e-mail address, such as info@incubator.example."),
+    "language": later("Choose from the list."),
+    "timezone": later("Enter a time zone by its name, such as Europe/Brussels."),
+    "digest_hour": later("Choose from the list."),
+    "digest_weekday": later("Choose from the list."),
+    "reminder_days": later("Choose from the list."),
 }
 
 

@@ -9,10 +9,7 @@ from typing import Any
 
 from services.domain.matching import Filter
 from services.domain.reason import procedure_name, region_name
-from services.domain.speech import Speech
-
-#: What the texts in this file are for the catalogue; they are translated where they are said.
-_ = str
+from services.domain.speech import Speech, later
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,70 +22,72 @@ class Standing:
 
 
 _DELIVERY = {
-    "pending": ("busy", _("Waiting")),
-    "sending": ("busy", _("Being sent")),
-    "retrying": ("busy", _("Will be tried again")),
-    "unknown": ("busy", _("Being checked")),
-    "sent": ("good", _("Sent")),
-    "failed": ("bad", _("Not delivered")),
-    "suppressed": ("quiet", _("Not sent")),
-    "expired": ("quiet", _("Too late to send")),
-    "cancelled": ("quiet", _("Not sent any more")),
+    "pending": ("busy", later("Waiting")),
+    "sending": ("busy", later("Being sent")),
+    "retrying": ("busy", later("Will be tried again")),
+    "unknown": ("busy", later("Being checked")),
+    "sent": ("good", later("Sent")),
+    "failed": ("bad", later("Not delivered")),
+    "suppressed": ("quiet", later("Not sent")),
+    "expired": ("quiet", later("Too late to send")),
+    "cancelled": ("quiet", later("Not sent any more")),
 }
 _SUBSCRIPTION = {
-    "pending": ("busy", _("To be confirmed")),
-    "active": ("good", _("Active")),
-    "paused": ("quiet", _("Paused")),
-    "disabled": ("bad", _("Switched off")),
-    "ended": ("quiet", _("Stopped")),
+    "pending": ("busy", later("To be confirmed")),
+    "active": ("good", later("Active")),
+    "paused": ("quiet", later("Paused")),
+    "disabled": ("bad", later("Switched off")),
+    "ended": ("quiet", later("Stopped")),
 }
 _RECEIPTS = {
-    "hard": ("bad", _("Came back")),
-    "soft": ("bad", _("Came back")),
-    "complaint": ("bad", _("Reported as unwanted")),
-    "passed_on": ("good", _("Passed on")),
+    "hard": ("bad", later("Came back")),
+    "soft": ("bad", later("Came back")),
+    "complaint": ("bad", later("Reported as unwanted")),
+    "passed_on": ("good", later("Passed on")),
 }
 _REASONS = {
-    "paused": _("This subscription was paused."),
-    "bounced": _("Earlier mails to this address came back."),
-    "complained": _("Somebody reported our mails as unwanted."),
-    "gone": _("The address of the webhook said that it is gone (410)."),
-    "dead": _("The address of the webhook had not answered well for days."),
-    "deadline": _("The deadline had passed."),
-    "withdrawn": _("The opportunity was withdrawn."),
-    "superseded": _("A newer version of the opportunity took its place."),
-    "unsubscribed": _("The subscription was stopped."),
-    "ended": _("The subscription was stopped."),
-    "left": _("Your organisation left."),
-    "digest": _("It waits for your next digest."),
-    "moved": _("It goes to the new address."),
-    "refused": _("The owner of the mailbox does not want this."),
-    "not_confirmed": _("The owner of the mailbox did not confirm in time."),
-    "quiet_hours": _("It waits until your quiet hours are over."),
-    "endpoint_paused": _("The address has failed several times in a row; we wait a little before we go on."),
-    "lease_expired": _("We were interrupted while sending it, and try again."),
+    "paused": later("This subscription was paused."),
+    "bounced": later("Earlier mails to this address came back."),
+    "complained": later("Somebody reported our mails as unwanted."),
+    "gone": later("The address of the webhook said that it is gone (410)."),
+    "dead": later("The address of the webhook had not answered well for days."),
+    "deadline": later("The deadline had passed."),
+    "withdrawn": later("The opportunity was withdrawn."),
+    "superseded": later("A newer version of the opportunity took its place."),
+    "unsubscribed": later("The subscription was stopped."),
+    "ended": later("The subscription was stopped."),
+    "left": later("Your organisation left."),
+    "digest": later("It waits for your next digest."),
+    "moved": later("It goes to the new address."),
+    "refused": later("The owner of the mailbox does not want this."),
+    "not_confirmed": later("The owner of the mailbox did not confirm in time."),
+    "quiet_hours": later("It waits until your quiet hours are over."),
+    "endpoint_paused": later(
+        "The address has failed several times in a row; we wait a little before we go on."
+    ),
+    "lease_expired": later("We were interrupted while sending it, and try again."),
 }
 _KINDS = {
-    "published": _("New opportunities"),
-    "updated": _("Changes to opportunities"),
-    "withdrawn": _("Withdrawn opportunities"),
-    "closed": _("Closed opportunities"),
-    "awarded": _("Awarded opportunities"),
+    "published": later("New opportunities"),
+    "updated": later("Changes to opportunities"),
+    "withdrawn": later("Withdrawn opportunities"),
+    "closed": later("Closed opportunities"),
+    "awarded": later("Awarded opportunities"),
 }
-_AUDIENCE = {"start-up": _("Start-ups"), "scale-up": _("Scale-ups"), "sme": _("SMEs")}
+_AUDIENCE = {"start-up": later("Start-ups"), "scale-up": later("Scale-ups"), "sme": later("SMEs")}
 _ERRORS = {
-    "timeout": _("no answer in time"),
-    "dns": _("the host name was not found"),
-    "connection_refused": _("the connection was refused"),
-    "connection_reset": _("the connection was broken off"),
-    "connection_failed": _("no connection could be made"),
-    "certificate": _("the certificate is not valid"),
-    "tls": _("no secure connection could be made"),
-    "redirect": _("it sent us to another address, and we do not follow that"),
-    "blocked_address": _("the address leads to a network where we may not send"),
-    "bad_url": _("the address cannot be used"),
-    "gone": _("it said that it is gone (410)"),
-    "protocol": _("the answer was not valid HTTP"),
+    "timeout": later("no answer in time"),
+    "dns": later("the host name was not found"),
+    "connection_refused": later("the connection was refused"),
+    "connection_reset": later("the connection was broken off"),
+    "connection_failed": later("no connection could be made"),
+    "certificate": later("the certificate is not valid"),
+    "tls": later("no secure connection could be made"),
+    "redirect": later("it sent us to another address, and we do not follow that"),
+    "blocked_address": later("the address leads to a network where we may not send"),
+    "bad_url": later("the address cannot be used"),
+    "gone": later("it said that it is gone (410)"),
+    "protocol": later("the answer was not valid HTTP"),
 }
 
 
@@ -183,14 +182,16 @@ def cadence(code: str, clock: Any, said: Speech) -> str:
 
 def criteria(wanted: Filter, said: Speech) -> list[tuple[str, str]]:
     """Say what a filter asks for: each criterion and its values. Nothing for one that asks for all."""
-    language = said.code
     kinds = [str(item).removeprefix("opportunity.") for item in wanted.types]
     found = [
-        (said.gettext("Regions"), said.listed([region_name(code, language) for code in wanted.regions], 8)),
+        (said.gettext("Regions"), said.listed([region_name(code, said) for code in wanted.regions], 8)),
         (said.gettext("Themes"), said.listed(wanted.themes, 8)),
         (said.gettext("CPV codes"), said.listed(wanted.cpv, 8)),
         (said.gettext("For whom"), said.listed([audience(code, said) for code in wanted.audience], 8)),
-        (said.gettext("Procedures"), said.listed([procedure_name(code, language) for code in wanted.procedures], 8)),
+        (
+            said.gettext("Procedures"),
+            said.listed([procedure_name(code, said) for code in wanted.procedures], 8),
+        ),
         (said.gettext("Value"), _between(wanted, said)),
         (said.gettext("Words"), wanted.text.strip()),
         (said.gettext("Messages"), said.listed([kind(code, said) for code in kinds], 8)),
