@@ -11,13 +11,14 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from services.domain.advice import Flaw, Rate, flaws, rate
-from services.domain.matching import Filter, title_of
+from services.domain.matching import Filter
 from services.runtime.clock import utc_now
 from services.runtime.database import Connection
 from services.storage import backtest, subscriptions
 from services.storage.backtest import Found
 from services.subscribers.portal import filter_form
 from services.subscribers.portal.filter_form import FilterForm
+from services.subscribers.portal.overview import title_of
 from services.subscribers.portal.subscriptions import filter_of, live
 from services.subscribers.portal.visits import SignedIn, Visit
 
@@ -72,10 +73,9 @@ async def attempt(connection: Connection, visit: Visit, wanted: Filter) -> Tried
     found = await backtest.run(connection, wanted, now - PERIOD, shown=_SHOWN)
     over = now - found.began if found.began else timedelta()
     unseen = await backtest.unseen(connection, wanted) if found.began else {}
-    language = visit.speech.code
     return Tried(
         found=found,
-        titles=[title_of({"id": row["subject"], "title": row["title"]}, language) for row in found.newest],
+        titles=[title_of(row, visit.speech) for row in found.newest],
         days=min(PERIOD.days, over.days + 1),
         rate=rate(found.count, over),
         flaws=flaws(wanted),

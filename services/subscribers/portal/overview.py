@@ -7,9 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from services.domain import matching
 from services.domain.event import EventType
-from services.domain.matching import title_of
-from services.domain.reason import explain
+from services.domain.reason import explain, one_line
+from services.domain.speech import Speech
 from services.storage import portal
 from services.subscribers.portal import words
 from services.subscribers.portal.visits import SignedIn, Visit
@@ -81,12 +82,16 @@ def needs(subscriptions: Sequence[portal.Row]) -> list[tuple[str, Any]]:
     return found
 
 
+def title_of(row: Any, said: Speech) -> str:
+    """Give the title of an opportunity, in the reader's language where it has one."""
+    return one_line(matching.title_of({"id": row["subject"], "title": row["title"]}, said.code))
+
+
 def _told(visit: Visit, row: portal.Row) -> Told:
-    language = visit.speech.code
     link = visit.site.passing_url
     return Told(
         event=row,
-        title=title_of({"id": row["subject"], "title": row["title"]}, language),
+        title=title_of(row, visit.speech),
         whys=[],
         ways=[],
         passing_url=link(visit.subscriber_id, row["event_id"]) if link else "",

@@ -13,8 +13,9 @@ import services
 from services.domain.reason import procedure_name, region_name
 from services.domain.speech import Speech
 from services.runtime.language import install, languages, speech
+from services.subscribers import assets
 from services.subscribers.feeds.entry import safe_url
-from services.subscribers.portal import assets, words
+from services.subscribers.portal import words
 
 _OURS = Path(services.__file__).parents[1] / "templates" / "pages"
 HEADERS = {

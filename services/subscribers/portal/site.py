@@ -5,8 +5,9 @@ from fastapi import APIRouter
 from services.runtime.database import Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
+from services.subscribers import assets
 from services.subscribers.portal import (
-    assets,
+    adding,
     colleagues,
     deliveries,
     feeds,
@@ -18,6 +19,7 @@ from services.subscribers.portal import (
     settings_page,
     sign_in,
     subscriptions,
+    webhooks,
 )
 from services.subscribers.portal.cookies import Cookies
 from services.subscribers.portal.pages import page_routes
@@ -31,6 +33,8 @@ _PARTS = (
     overview,
     deliveries,
     filters,
+    adding,
+    webhooks,
     subscriptions,
     feeds,
     colleagues,

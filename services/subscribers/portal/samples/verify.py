@@ -1,4 +1,4 @@
-"""Checks that a webhook comes from Omroeper, with nothing but Python's own library (Standard Webhooks, v1)."""
+"""Checks that a webhook comes from Omroeper, by Python's own library alone (Standard Webhooks, v1)."""
 
 import base64
 import hashlib
