@@ -52,6 +52,6 @@ SELECT sealed, created_at FROM feed_tokens WHERE subscriber_id = $1
 -- A subscription for whoever holds a link of one of its messages.
 -- $1 hash of the unsubscribe token
 SELECT s.id, s.subscriber_id, s.channel, s.target, s.destination, s.cadence, s.quiet_from, s.quiet_until, s.reminders, s.language,
-  s.status::text, s.status_reason, r.name AS subscriber, r.timezone, r.digest_hour, r.digest_weekday
+  s.status::text, s.status_reason, s.ended_at, r.name AS subscriber, r.timezone, r.digest_hour, r.digest_weekday
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
 WHERE s.unsubscribe_hash = $1

@@ -51,6 +51,10 @@ def _shown(site: Site, doors: Doors, handler: Callable[[Request], Any]) -> Handl
         except UNAVAILABLE as error:
             log.warning("database unavailable while answering: %s", type(error).__name__)
             return _plain_visit(site, request).page("errors/unavailable", 503)
+        except Exception:
+            # a bug of ours, shown in the same look as all else
+            log.exception("a page of the portal failed")
+            return _plain_visit(site, request).page("errors/unavailable", 500)
         return response
 
     return answer
