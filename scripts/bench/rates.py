@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from scripts.bench import seed
 from scripts.bench.parts import Parts, bare, cpu_seconds, helper
-from services.dispatcher.channels.webhook import envelope
+from services.dispatcher.channels.webhook import personal_part, shared_part
 from services.dispatcher.mail.composer import Composer
 from services.dispatcher.message import Announcement, Message
 from services.domain.event import EventType
@@ -48,9 +48,7 @@ async def webhook_rates(parts: Parts, *, deliveries: int, rounds: int) -> Rates:
         urls = [f"http://127.0.0.{n % _HOSTS + 2}:{port}/w/{n}" for n in range(_SUBSCRIPTIONS)]
         return await _alternate(
             rounds,
-            lambda: bare(
-                "webhook", port, envelope(_announcement()), hosts=_HOSTS, slots=slots, rounds=deliveries
-            ),
+            lambda: bare("webhook", port, _body(), hosts=_HOSTS, slots=slots, rounds=deliveries),
             lambda: _ours(parts, "webhook", urls, deliveries),
         )
 
@@ -92,6 +90,10 @@ async def _ours(parts: Parts, channel: str, targets: list[str], deliveries: int)
             return Rate(owed / seconds, (cpu_seconds(dispatcher.pid) - before) / owed * 1000)
 
 
+def _body() -> bytes:
+    return shared_part(_announcement()) + personal_part(f"https://omroeper.example/p/{'x' * 60}")
+
+
 def _announcement() -> Announcement:
     identity, now = uuid4(), utc_now()
     data = seed.opportunity(str(identity))
@@ -105,10 +107,11 @@ def _mail() -> bytes:
         attempt=1,
         announcement=_announcement(),
         subscription_id=uuid4(),
+        subscriber_id=uuid4(),
         subscriber="Bench Incubator",
         target="someone@incubator.example",
         language="nl",
         match={},
         unsubscribe_token="token",
     )
-    return Composer(Settings()).compose(message).raw
+    return Composer(Settings(secret_key="k" * 32)).compose(message).raw

@@ -9,6 +9,7 @@ from services.cli.context import Data, Failed, Json, database, pairs, run, show,
 from services.dispatcher import replaying
 from services.dispatcher.replaying import ReplayRequest
 from services.domain.delivery import State
+from services.domain.passing_on import hops
 from services.publisher.ledger_api import event_json, ledger_json
 from services.storage import ledger
 from services.storage.ledger import Which, delivery_json
@@ -46,8 +47,9 @@ def show_event(event_id: UUID, limit: Limit = 10_000, data: Data = None, json_: 
     if json_:
         return show(found)
     rows = found.pop("deliveries")
-    pairs({k: v for k, v in found.items() if k not in ("channels", "next")})
-    typer.echo()
+    pairs({k: v for k, v in found.items() if k not in ("channels", "next", "passed_on", "proposals")})
+    typer.echo(f"\n{hops(found)}")
+    typer.echo("(passed on and proposals: of the opportunity, in all its versions)\n")
     return _table(rows)
 
 

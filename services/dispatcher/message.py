@@ -37,6 +37,7 @@ class Message:
     attempt: int
     announcement: Announcement = field(repr=False)
     subscription_id: UUID
+    subscriber_id: UUID
     subscriber: str
     target: str = field(repr=False)
     language: str

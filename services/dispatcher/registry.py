@@ -8,7 +8,9 @@ from services.dispatcher.channels.webhook import Webhook
 from services.dispatcher.message import Channel
 from services.dispatcher.sender import SenderPolicy
 from services.domain.breaker import BreakerPolicy
+from services.domain.passing_on import Door
 from services.domain.retry import RetryPolicy
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import Settings
 
 
@@ -49,6 +51,7 @@ CHANNELS: Mapping[str, ChannelSpec] = {
             timeout_seconds=s.webhook_timeout_seconds,
             allowed_networks=s.allowed_networks,
             slots=s.webhook_slots,
+            passing_link=passing_links(s, Door.WEBHOOK),
         ),
         schedule=lambda s: s.webhook_schedule,
         slots=lambda s: s.webhook_slots,

@@ -213,6 +213,7 @@ class Sender:
             attempt=claim.attempt,
             announcement=self._announcements[claim.event_id],
             subscription_id=claim.subscription_id,
+            subscriber_id=claim.subscriber_id,
             subscriber=claim.subscriber,
             target=claim.target,
             language=claim.language,

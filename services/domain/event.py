@@ -38,7 +38,8 @@ class EventType(StrEnum):
 
 #: Pushed unless a filter names types itself; the others are for feeds.
 PUSHED = (EventType.PUBLISHED, EventType.UPDATED, EventType.WITHDRAWN)
-_WHOLE = (EventType.PUBLISHED, EventType.UPDATED)
+#: These carry the opportunity; the others are notices about one.
+WHOLE = (EventType.PUBLISHED, EventType.UPDATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _data(
 ) -> Opportunity | Reference | None:
     data = attributes.get("data")
     try:
-        if event_type is None or event_type in _WHOLE:
+        if event_type is None or event_type in WHOLE:
             return parse_opportunity(data, "data")
         return _reference(data, attributes.get("subject"))
     except Invalid as invalid:

@@ -230,13 +230,19 @@ class Opportunity(_Part):
 class Reference(_Part):
     """What a withdrawn, closed or awarded notice must say at least: which opportunity.
 
-    Without a version it is about all versions so far.
+    Without a version it is about all versions so far. A closing or an award may tell what came of it.
     """
 
     id: OpportunityId
     version: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     title: Title | None = None
     deadline: Instant | None = None
+    proposals: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(
+        default=None, description="How many proposals (*voorstellen*) the buyer received"
+    )
+    startup_won: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None, description="Whether it was awarded to a start-up or scale-up"
+    )
 
     def as_json(self) -> dict[str, Any]:
         """Write it as plain JSON values."""

@@ -17,13 +17,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 import services
 from services.domain.matching import title_of
+from services.domain.passing_on import hops
 from services.domain.reason import explain
 from services.embedded.mailbox import Mailbox
 from services.embedded.receivers import Receivers
 from services.runtime.database import Pool
 from services.runtime.language import SOURCE, speech
 from services.runtime.web.problems import Refused
-from services.storage import ledger
+from services.storage import ledger, passings
 from services.storage.ledger import Which
 
 _TEMPLATES = Path(services.__file__).parents[1] / "templates" / "pages"
@@ -87,6 +88,7 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
                 connection, Which(event=event_id), cursor=None, limit=1000, oldest_first=True
             )
             counts = await ledger.counts(connection, event_id)
+            hop = await passings.second_hop(connection, event["subject"])
         totals: dict[str, int] = {}
         for row in counts:
             totals[row["state"]] = totals.get(row["state"], 0) + row["count"]
@@ -98,6 +100,14 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
             title=title_of(event["data"], "nl"),
             deliveries=deliveries,
             totals=totals,
+            hops=hops(
+                {
+                    "matched": sum(row["matched"] for row in counts),
+                    "states": totals,
+                    "passed_on": hop.passed_on,
+                    "proposals": hop.proposals,
+                }
+            ),
         )
 
 

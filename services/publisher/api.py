@@ -5,10 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 
 from services.domain.cloudevents import to_kafka
 from services.domain.event import BATCH, STRUCTURED, Event
-from services.domain.opportunity import Opportunity
+from services.domain.opportunity import Opportunity, Reference
 from services.domain.problems import Invalid
 from services.publisher.formats import Batch, UnknownForm, read_posted
 from services.runtime.database import Pool
@@ -68,15 +69,29 @@ def router(pool: Pool, guard: Guard, settings: Settings, wake_relay: Callable[[]
         """The JSON Schema of an opportunity."""
         return opportunity_json_schema(settings.public_url)
 
+    @routes.get("/schemas/notice.json", response_class=JSONResponse)
+    async def notice_schema() -> dict[str, Any]:
+        """The JSON Schema of what a withdrawal, closing or award says of an opportunity."""
+        return notice_json_schema(settings.public_url)
+
     return routes
 
 
 def opportunity_json_schema(public_url: str) -> dict[str, Any]:
-    """Write the JSON Schema (2020-12) of an event's data."""
+    """Write the JSON Schema (2020-12) of the data of `opportunity.published` and `.updated`."""
+    return _json_schema(public_url, "opportunity", Opportunity)
+
+
+def notice_json_schema(public_url: str) -> dict[str, Any]:
+    """Write the JSON Schema (2020-12) of the data of `opportunity.withdrawn`, `.closed` and `.awarded`."""
+    return _json_schema(public_url, "notice", Reference)
+
+
+def _json_schema(public_url: str, name: str, model: type[BaseModel]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{public_url.rstrip('/')}/schemas/opportunity.json",
-        **Opportunity.model_json_schema(),
+        "$id": f"{public_url.rstrip('/')}/schemas/{name}.json",
+        **model.model_json_schema(),
     }
 
 

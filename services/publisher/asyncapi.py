@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.domain.delivery import State
-from services.domain.event import EventType
-from services.publisher.api import opportunity_json_schema
+from services.domain.event import WHOLE, EventType
+from services.publisher.api import notice_json_schema, opportunity_json_schema
 from services.runtime.settings import Settings
 
 
@@ -34,6 +34,7 @@ def description(settings: Settings) -> dict[str, Any]:
                 settings.events_topic,
                 "Opportunities, as CloudEvents 1.0 in structured or binary mode; key: the opportunity's id.",
                 "opportunityEvent",
+                "opportunityNotice",
             ),
             "statuses": _channel(
                 settings.status_topic,
@@ -49,9 +50,9 @@ def description(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _channel(address: str, text: str, message: str) -> dict[str, Any]:
-    reference = {"$ref": f"#/components/messages/{message}"}
-    return {"address": address, "description": text, "messages": {message: reference}}
+def _channel(address: str, text: str, *messages: str) -> dict[str, Any]:
+    references = {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
+    return {"address": address, "description": text, "messages": references}
 
 
 def _messages(settings: Settings) -> dict[str, Any]:
@@ -72,8 +73,10 @@ def _messages(settings: Settings) -> dict[str, Any]:
         | {"state": {"enum": [str(state) for state in State]}, "attempts": {"type": "integer"}},
     }
     types = [f"delivery.{state}" for state in State]
+    notices = [kind for kind in EventType if kind not in WHOLE]
     return {
-        "opportunityEvent": _message(list(EventType), opportunity_json_schema(settings.public_url)),
+        "opportunityEvent": _message(list(WHOLE), opportunity_json_schema(settings.public_url)),
+        "opportunityNotice": _message(notices, notice_json_schema(settings.public_url)),
         "deliveryStatus": _message(types, status),
     }
 

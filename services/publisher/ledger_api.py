@@ -10,8 +10,9 @@ from services.domain.matching import title_of
 from services.runtime.database import Connection, Pool
 from services.runtime.web.auth import Guard
 from services.runtime.web.problems import Refused
-from services.storage import ledger
+from services.storage import ledger, passings
 from services.storage.ledger import Which, delivery_json, next_cursor
+from services.storage.passings import SecondHop
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]
@@ -32,7 +33,10 @@ def router(pool: Pool, guard: Guard) -> APIRouter:
 
     @routes.get("/v1/events/{event_id}")
     async def show_event(event_id: UUID, cursor: Cursor = None, limit: Limit = 500) -> dict[str, Any]:
-        """Show the ledger of an event; its deliveries in pages, oldest first."""
+        """Show the ledger of an event; its deliveries in pages, oldest first.
+
+        `passed_on` and `proposals` are about its opportunity, in all versions.
+        """
         async with pool.acquire() as connection:
             found = await ledger_json(connection, event_id, cursor=cursor, limit=limit)
         if found is None:
@@ -48,15 +52,22 @@ async def ledger_json(
     """Write the ledger of an event, as of one moment; None when there is no such event."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         row = await ledger.event(connection, event_id)
+        if row is None:
+            return None
         counts = await ledger.counts(connection, event_id)
         page = await ledger.deliveries_page(
             connection, Which(event=event_id), cursor=cursor, limit=limit, oldest_first=True
         )
         receipts = await ledger.receipts(connection, [item["id"] for item in page])
-    if row is None:
-        return None
-    deliveries = [_delivery(item, receipts.get(item["id"], [])) for item in page]
-    return {**event_json(row), **_totals(counts), "deliveries": deliveries, "next": next_cursor(page, limit)}
+        hop = await passings.second_hop(connection, row["subject"])
+    return {
+        **event_json(row),
+        **_totals(counts),
+        "passed_on": hop.passed_on,
+        "proposals": hop.proposals,
+        "deliveries": [_delivery(item, receipts.get(item["id"], []), hop) for item in page],
+        "next": next_cursor(page, limit),
+    }
 
 
 def event_json(row: Any) -> dict[str, Any]:
@@ -82,8 +93,13 @@ def _totals(counts: list[Any]) -> dict[str, Any]:
     for row in counts:
         states[row["state"]] += row["count"]
         channels[row["channel"]][row["state"]] = row["count"]
-    return {"matched": sum(row["matched"] for row in counts), "states": states, "channels": channels}
+    return {"matched": sum(row["matched"] for row in counts), "states": dict(states), "channels": channels}
 
 
-def _delivery(row: Any, receipts: list[dict[str, Any]]) -> dict[str, Any]:
-    return {**delivery_json(row), "first_attempt_at": row["first_attempt_at"], "receipts": receipts}
+def _delivery(row: Any, receipts: list[dict[str, Any]], hop: SecondHop) -> dict[str, Any]:
+    return {
+        **delivery_json(row),
+        "first_attempt_at": row["first_attempt_at"],
+        "receipts": receipts,
+        "passed_on": row["subscriber"] in hop.slugs,
+    }

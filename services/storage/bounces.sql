@@ -18,7 +18,7 @@ SELECT id, subscription_id, subscriber_id FROM deliveries WHERE id = $1 AND chan
 -- Keep what came back, once; null when it was kept before.
 -- $1 delivery id, $2 kind, $3 at, $4 status, $5 detail
 INSERT INTO receipts (delivery_id, kind, at, status, detail) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (delivery_id, kind) WHERE kind <> 'passed_on' DO NOTHING
+ON CONFLICT (delivery_id, kind) DO NOTHING
 RETURNING id
 
 -- name: history

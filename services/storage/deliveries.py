@@ -25,6 +25,7 @@ class Claim:
     id: UUID
     event_id: UUID
     subscription_id: UUID
+    subscriber_id: UUID
     destination: str = field(repr=False)
     attempt: int
     match: Mapping[str, Any]

@@ -66,7 +66,7 @@ claimed AS (
   RETURNING d.id, d.event_id, d.subscription_id, d.subscriber_id, d.destination, d.attempts, d.match,
     d.expires_at, c.probe
 )
-SELECT c.id, c.event_id, c.subscription_id, c.destination, c.attempts AS attempt, c.match, c.expires_at, c.probe,
+SELECT c.id, c.event_id, c.subscription_id, c.subscriber_id, c.destination, c.attempts AS attempt, c.match, c.expires_at, c.probe,
   s.target, s.language, s.unsubscribe_seal, r.name AS subscriber,
   ARRAY(SELECT w.sealed FROM webhook_secrets w
         WHERE w.subscription_id = c.subscription_id AND (w.expires_at IS NULL OR w.expires_at > now())

@@ -90,7 +90,8 @@ SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, created_at = clock_timestamp
 -- name: newest
 -- Opportunities, last changed first.
 -- $1 subscriber id (null: everything), $2 before this position (null: from the newest), $3 limit
-SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position,
+  o.whole_id AS event_id, w.data
 FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
 WHERE o.position < coalesce($2::bigint, 9223372036854775807)
   AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (
@@ -101,7 +102,8 @@ ORDER BY o.position DESC LIMIT $3
 -- name: following
 -- Opportunities that changed after a position, in that order.
 -- $1 subscriber id (null: everything), $2 after this position, $3 limit
-SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position,
+  o.whole_id AS event_id, w.data
 FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
 WHERE o.position > $2
   AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (
@@ -112,7 +114,8 @@ ORDER BY o.position LIMIT $3
 -- name: deadlines
 -- Opportunities by deadline, soonest first.
 -- $1 subscriber id (null: everything), $2 the earliest deadline, $3 limit
-SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position, w.data
+SELECT o.subject, o.source, o.status, o.version, o.deadline, o.published_at, o.changed_at, o.position,
+  o.whole_id AS event_id, w.data
 FROM feed_opportunities o JOIN events w ON w.id = o.whole_id
 WHERE o.deadline >= $2
   AND CASE WHEN $1::uuid IS NULL THEN true ELSE EXISTS (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,7 +34,7 @@ def renderer(templates_dir: str) -> Render:
     files = assets.load(templates_dir)
     environments = {code: _environment(directories, code, files) for code in languages()}
 
-    def render(name: str, status: int, language: str, **shown: str) -> HTMLResponse:
+    def render(name: str, status: int, language: str, **shown: Any) -> HTMLResponse:
         code = spoken(language)
         page = environments[code].get_template(f"{name}.html.j2").render(language=code, **shown)
         return HTMLResponse(page, status, {**_HEADERS, "Content-Language": code})

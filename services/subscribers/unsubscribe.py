@@ -8,29 +8,22 @@ Rules:
 Source: RFC 8058 (one-click), RFC 2369 section 3.2.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
-from starlette.datastructures import FormData
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 from services.runtime.database import Connection, Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import token_hash
-from services.runtime.web.body import read_body
-from services.runtime.web.problems import Refused
 from services.storage import subscriptions
+from services.subscribers.forms import FORM_TYPES, read_form
 from services.subscribers.pages import Render, renderer
 from services.subscribers.transaction import transact
 
 #: A confirmation is a few dozen bytes; multipart adds its boundaries.
 _BODY_BYTES = 8_192
-_PARSERS: dict[str, type[FormParser | MultiPartParser]] = {
-    "application/x-www-form-urlencoded": FormParser,
-    "multipart/form-data": MultiPartParser,
-}
 _CONFIRMATIONS = (("List-Unsubscribe", "One-Click"), ("confirm", "1"))
 _BODY = {
     "requestBody": {
@@ -42,7 +35,7 @@ _BODY = {
                     "properties": {"List-Unsubscribe": {"type": "string", "enum": ["One-Click"]}},
                 }
             }
-            for media_type in _PARSERS
+            for media_type in FORM_TYPES
         },
     }
 }
@@ -72,7 +65,7 @@ def router(pool: Pool, settings: Settings) -> APIRouter:
     )
     async def unsubscribe(token: _Token, request: Request) -> HTMLResponse:
         """End the subscription at once, and cancel what it is owed (RFC 8058). Idempotent."""
-        if not _confirmed(await _form(request)):
+        if not _confirmed(await read_form(request, _BODY_BYTES)):
             return render("unconfirmed", 400, _accepted_language(request))
         row = await transact(pool, lambda connection: _end(connection, token_hash(token)))
         return _page(render, "unsubscribed", request, row)
@@ -99,23 +92,5 @@ def _accepted_language(request: Request) -> str:
     return request.headers.get("accept-language", "")
 
 
-def _confirmed(form: FormData) -> bool:
+def _confirmed(form: Mapping[str, str]) -> bool:
     return any(form.get(name) == value for name, value in _CONFIRMATIONS)
-
-
-async def _form(request: Request) -> FormData:
-    """Read a form; what is too large or not a form is an empty one."""
-    parser = _PARSERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
-    if parser is None:
-        return FormData()
-    try:
-        body = await read_body(request, _BODY_BYTES)
-        return await parser(request.headers, _once(body)).parse()
-    except (Refused, MultiPartException):
-        return FormData()
-
-
-async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
-    """Stream a body as the parsers expect it: an empty piece ends it."""
-    yield body
-    yield b""

@@ -86,6 +86,24 @@ async def test_from_a_file_to_a_receiver_and_into_the_ledger(up: Up, tmp_path: P
     assert (await up.run("publish", str(file))).out.startswith("duplicate")
 
 
+async def test_from_those_told_to_the_proposals_in_one_line(up: Up) -> None:
+    await up.subscribe("kade", "/hook")
+    given = json.dumps(opportunity(id="KBS-1")).encode()
+    (published,) = (await up.run("publish", "-", "--json", stdin=given)).json
+    (request,) = await up.receiver.wait_for(1, path="/hook")
+    link = json.loads(request.body)["data"]["_omroeper"]["passed_on_url"]
+    status, kept = await post(link, {"way": "newsletter", "startups": 40})
+    assert (status, kept["startups"]) == (200, 40)
+    awarded = {"id": "KBS-1", "proposals": 7, "startup_won": True}
+    award = json.dumps(cloudevent(type="opportunity.awarded", data=awarded)).encode()
+    assert (await up.run("publish", "-", stdin=award)).code == 0
+    await up.settled(published["id"])
+    out = (await up.run("events", "show", published["id"])).out
+    line = "matched 1 → sent 1 → passed on by 1 (to about 40 start-ups) → 7 proposals, won by a start-up"
+    assert line in out.splitlines()
+    assert "passed_on" not in out
+
+
 async def test_notices_events_and_batches_are_published_and_bad_ones_refused(up: Up) -> None:
     notice = EXAMPLES / "opportunities" / "drone-inspectie-kades.xml"
     assert (await up.run("publish", str(notice))).out.startswith("accepted")

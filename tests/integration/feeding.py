@@ -144,8 +144,8 @@ class Receiver:
 
 
 @asynccontextmanager
-async def staged(pool: Pool) -> AsyncIterator[Stage]:
+async def staged(pool: Pool, **settings: Any) -> AsyncIterator[Stage]:
     """Serve all, so that the addresses in the feeds lead back here."""
     port = free_port()
-    async with serving(pool, whole=True, port=port, public_url=f"http://127.0.0.1:{port}") as api:
+    async with serving(pool, whole=True, port=port, public_url=f"http://127.0.0.1:{port}", **settings) as api:
         yield Stage(pool, api)

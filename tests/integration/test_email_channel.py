@@ -156,6 +156,7 @@ async def mailing(relay: Relaying, *, url: str = "", **changes: Any) -> AsyncIte
         smtp_connections=3,
         mail_from="Omroeper <omroeper@opdrachten.example>",
         public_url="https://omroeper.example",
+        secret_key="k" * 32,
         email_timeout_seconds=5.0,
     )
     channel = Email(replace(settings, **changes), clock=lambda: NOW)
@@ -189,6 +190,7 @@ def message(**changes: Any) -> Message:
         attempt=1,
         announcement=announcement,
         subscription_id=uuid4(),
+        subscriber_id=uuid4(),
         subscriber="Corda INCubator",
         target="opdrachten@corda.example",
         language="nl",
@@ -528,7 +530,7 @@ async def test_a_wrong_password_is_the_relays_trouble_with_us() -> None:
 
 async def test_without_a_relay_there_is_no_channel() -> None:
     with pytest.raises(ConfigError, match="SMTP_URL"):
-        Email(Settings())
+        Email(Settings(secret_key="k" * 32))
 
 
 def kinds(of: type[Exception]) -> Iterator[type[Exception]]:

@@ -84,8 +84,9 @@ async def test_the_description_of_the_topics_names_them_and_every_type(pool: Poo
     for part in (*described["channels"].values(), *described["operations"].values()):
         references = [part["channel"]] if "channel" in part else part["messages"].values()
         assert all(resolve(described, reference["$ref"]) for reference in references)
-    event, status = described["components"]["messages"].values()
-    assert event["payload"]["properties"]["type"]["enum"] == [str(kind) for kind in EventType]
+    event, notice, status = described["components"]["messages"].values()
+    told = [*event["payload"]["properties"]["type"]["enum"], *notice["payload"]["properties"]["type"]["enum"]]
+    assert sorted(told) == sorted(EventType)
     assert status["payload"]["properties"]["type"]["enum"] == [f"delivery.{state}" for state in State]
 
 
@@ -96,6 +97,36 @@ async def test_an_event_fits_the_description_of_its_message(api: Api) -> None:
     written = parse_cloudevent(cloudevent()).as_cloudevent()
     assert fits({**payload, "$defs": data["$defs"]}, written)
     assert not fits({**payload, "$defs": data["$defs"]}, {**written, "type": "opportunity.renamed"})
+
+
+async def test_an_award_that_tells_what_came_of_it_fits_the_schema_of_notices(api: Api) -> None:
+    schema = await page(api, "/schemas/notice.json")
+    described = await page(api, "/asyncapi")
+    notice = described["components"]["messages"]["opportunityNotice"]["payload"]["properties"]["data"]
+    assert notice == schema
+    assert schema["$id"] == "https://omroeper.example/schemas/notice.json"
+    assert all(schema["properties"][name]["description"] for name in ("proposals", "startup_won"))
+    good: list[dict[str, Any]] = [
+        {"proposals": 0},
+        {"proposals": 7, "startup_won": True},
+        {"startup_won": False},
+        {"more": "kept"},
+    ]
+    bad: list[dict[str, Any]] = [
+        {"proposals": -1},
+        {"proposals": "7"},
+        {"proposals": 7.5},
+        {"startup_won": "yes"},
+    ]
+    for said in good:
+        data = {"id": "opdracht-1", **said}
+        answer = await api.publish(cloudevent(type="opportunity.awarded", data=data))
+        assert (answer.status, fits(schema, data)) == (202, True), said
+    for said in bad:
+        data = {"id": "opdracht-1", **said}
+        answer = await api.publish(cloudevent(type="opportunity.awarded", data=data))
+        assert (answer.status, fits(schema, data)) == (422, False), said
+        assert answer.pointers == [f"/data/{name}" for name in said]
 
 
 async def test_the_description_of_the_api_loads_and_tells_how_to_publish(api: Api) -> None:

@@ -7,10 +7,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -24,14 +26,24 @@ from hypothesis import strategies as st
 from multidict import CIMultiDictProxy
 from standardwebhooks import Webhook as Oracle
 
-from services.dispatcher.channels.webhook import FAILURES, Webhook, envelope, failed, retry_after
+from services.dispatcher.channels.webhook import (
+    FAILURES,
+    Webhook,
+    failed,
+    personal_part,
+    retry_after,
+    shared_part,
+)
 from services.dispatcher.egress import BlockedAddress, guard
 from services.dispatcher.message import Announcement, Message
 from services.domain.delivery import EXCERPT_BYTES, Outcome, Permanent, Sent, Temporary
 from services.domain.egress import Networks
 from services.domain.event import EventType
+from services.domain.passing_on import PURPOSE, Door, Link, read_token
 from services.domain.signing import symmetric_secret
 from services.runtime.clock import utc_now
+from services.runtime.passing_links import passing_links
+from services.runtime.settings import Settings
 
 LOOPBACK: Networks = (ip_network("127.0.0.0/8"),)
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -48,7 +60,17 @@ ANNOUNCEMENT = Announcement(
     data={"id": "2026-001", "title": {"nl": "Slimme fietsenstalling, één per station"}},
     deadline=None,
 )
+SETTINGS = Settings(secret_key="k" * 32, public_url="https://omroeper.example")
+LINK = passing_links(SETTINGS, Door.WEBHOOK)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def whole(sent: Message) -> bytes:
+    """The body that a delivery is to have."""
+    return shared_part(sent.announcement) + personal_part(LINK(sent.subscriber_id, sent.announcement.id))
+
+
+BODY_BYTES = len(shared_part(ANNOUNCEMENT) + personal_part(LINK(uuid4(), uuid4())))
 
 
 def message(target: str, *, secrets: tuple[str, ...] = (NEW,), delivery_id: UUID | None = None) -> Message:
@@ -57,6 +79,7 @@ def message(target: str, *, secrets: tuple[str, ...] = (NEW,), delivery_id: UUID
         attempt=1,
         announcement=ANNOUNCEMENT,
         subscription_id=uuid4(),
+        subscriber_id=uuid4(),
         subscriber="Incubator",
         target=target,
         language="nl",
@@ -73,7 +96,9 @@ async def channel(
     allowed: Networks = LOOPBACK,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Webhook]:
-    made = Webhook(timeout_seconds=timeout_seconds, allowed_networks=allowed, slots=10, clock=clock)
+    made = Webhook(
+        timeout_seconds=timeout_seconds, allowed_networks=allowed, slots=10, passing_link=LINK, clock=clock
+    )
     try:
         yield made
     finally:
@@ -156,7 +181,7 @@ async def test_what_goes_over_the_wire_verifies_with_either_secret() -> None:
     inbox = Recorded()
     sent = message("", secrets=(NEW, OLD))
     async with receiver(inbox) as url, channel() as webhook:
-        outcome = await webhook.send(message(url, secrets=(NEW, OLD), delivery_id=sent.delivery_id))
+        outcome = await webhook.send(replace(sent, target=url))
     headers, body = inbox.requests[0]
     assert outcome == Sent(200, "thanks")
     assert headers["webhook-id"] == str(sent.delivery_id)
@@ -166,7 +191,10 @@ async def test_what_goes_over_the_wire_verifies_with_either_secret() -> None:
         assert Oracle(secret).verify(body, dict(headers)) == {
             "type": "opportunity.published",
             "timestamp": "2026-03-02T09:00:00Z",
-            "data": ANNOUNCEMENT.data,
+            "data": {
+                **ANNOUNCEMENT.data,
+                "_omroeper": {"passed_on_url": LINK(sent.subscriber_id, ANNOUNCEMENT.id)},
+            },
         }
 
 
@@ -177,7 +205,7 @@ async def test_a_repeat_carries_the_same_id_and_body_and_its_own_timestamp() -> 
         assert await webhook.send(again) == await webhook.send(again) == Sent(200, "thanks")
     (first, body), (second, same_body) = inbox.requests
     assert first["webhook-id"] == second["webhook-id"]
-    assert body == same_body == envelope(ANNOUNCEMENT)
+    assert body == same_body == whole(again)
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 5
     assert first["webhook-signature"] != second["webhook-signature"]
 
@@ -253,7 +281,7 @@ async def test_an_answer_that_drips_is_cut_off_and_its_status_counts(
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 100000\r\n\r\n".encode())
         with suppress(TimeoutError):
-            await asyncio.wait_for(reader.readexactly(len(envelope(ANNOUNCEMENT))), 0.2)
+            await asyncio.wait_for(reader.readexactly(BODY_BYTES), 0.2)
         while not reader.at_eof():
             writer.write(b"x")
             with suppress(TimeoutError):
@@ -327,7 +355,7 @@ async def test_an_excerpt_can_be_stored_as_text_whatever_the_bytes() -> None:
 )
 async def test_an_answer_that_breaks_off_or_is_no_http(answer: bytes, expected: Outcome) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(len(envelope(ANNOUNCEMENT)))
+        await reader.readexactly(BODY_BYTES)
         writer.write(answer)
         await writer.drain()
 
@@ -541,6 +569,43 @@ def test_whatever_stands_in_the_header_the_wait_is_reasonable(value: str) -> Non
 
 
 def test_the_body_is_json_with_the_event_s_time_in_utc() -> None:
-    body = envelope(ANNOUNCEMENT)
+    body = whole(message(""))
     assert list(json.loads(body)) == ["type", "timestamp", "data"]
     assert "één".encode() in body
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    data=st.dictionaries(st.text() | st.sampled_from(["_omroeper", "data"]), json_values, max_size=4),
+    link=st.text(max_size=60),
+)
+def test_what_is_personal_is_set_in_as_if_all_had_been_written_at_once(
+    data: dict[str, Any], link: str
+) -> None:
+    announcement = replace(ANNOUNCEMENT, data=data)
+    expected = {
+        "type": "opportunity.published",
+        "timestamp": "2026-03-02T09:00:00Z",
+        "data": {**{k: v for k, v in data.items() if k != "_omroeper"}, "_omroeper": {"passed_on_url": link}},
+    }
+    at_once = json.dumps(expected, separators=(",", ":"), ensure_ascii=False).encode()
+    assert shared_part(announcement) + personal_part(link) == at_once
+
+
+async def test_two_receivers_of_one_event_get_links_of_their_own_and_signatures_over_them() -> None:
+    inbox = Recorded()
+    async with receiver(inbox) as url, channel() as webhook:
+        sent = [message(url), message(url)]
+        assert [await webhook.send(one) for one in sent] == [Sent(200, "thanks")] * 2
+    for one, (headers, body) in zip(sent, inbox.requests, strict=True):
+        link = Oracle(NEW).verify(body, dict(headers))["data"]["_omroeper"]["passed_on_url"]
+        home, _, token = link.rpartition("/")
+        assert home == "https://omroeper.example/p"
+        read = read_token(token, SETTINGS.signing_keys(PURPOSE))
+        assert read == Link(one.subscriber_id, ANNOUNCEMENT.id, Door.WEBHOOK)

@@ -32,12 +32,17 @@ from services.dispatcher.mail.templates import BadTemplate
 from services.dispatcher.message import Announcement, Message
 from services.domain.event import EventType
 from services.domain.opportunity import parse_opportunity
+from services.domain.passing_on import PURPOSE, Door, Link, read_token
 from services.domain.reason import explain, one_line
 from services.runtime.language import speech
 from services.runtime.settings import ConfigError, Settings
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-SETTINGS = Settings(mail_from="Omroeper <omroeper@opdrachten.example>", public_url="https://omroeper.example")
+SETTINGS = Settings(
+    mail_from="Omroeper <omroeper@opdrachten.example>",
+    public_url="https://omroeper.example",
+    secret_key="k" * 32,
+)
 OPPORTUNITY = {
     "id": "KBS-2026-7",
     "title": {"nl": "Slimme sensoren voor kaaimuren", "en": "Smart sensors for quay walls"},
@@ -78,6 +83,7 @@ def to_somebody(announcement: Announcement | None = None, **changes: Any) -> Mes
         attempt=1,
         announcement=announcement or announced(),
         subscription_id=uuid4(),
+        subscriber_id=uuid4(),
         subscriber="Corda INCubator",
         target="opdrachten@corda.example",
         language="nl",
@@ -326,7 +332,24 @@ def test_only_https_links_become_links(url: str) -> None:
     announcement = announced()
     data = {**announcement.data, "url": url, "documents": [{"title": "Bestek", "url": url}]}
     html = body(composed(to_somebody(replace(announcement, data=data))), "html")
-    assert re.findall(r'href="([^"]*)"', html) == ["https://omroeper.example/u/Zk3vJ8c2Q0mP5rT7wX9yAb"]
+    links = re.findall(r'href="([^"]*)"', html)
+    assert [link[:27] for link in links] == ["https://omroeper.example/p/", "https://omroeper.example/u/"]
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_each_receiver_has_a_link_of_its_own_to_tell_that_it_passed_it_on(language: str) -> None:
+    keys = SETTINGS.signing_keys(PURPOSE)
+    for message in (to_somebody(ANNOUNCED, language=language) for _ in range(3)):
+        raw = composed(message)
+        (plain,) = re.findall(r"https://omroeper\.example/p/(\S+)", body(raw, "plain"))
+        (html,) = re.findall(r'"https://omroeper\.example/p/([^"]+)"', body(raw, "html"))
+        assert plain == html
+        assert read_token(plain, keys) == Link(message.subscriber_id, ANNOUNCED.id, Door.MAIL)
+
+
+@pytest.mark.parametrize("kind", [EventType.CLOSED, EventType.AWARDED])
+def test_what_is_over_is_not_asked_to_be_passed_on(kind: EventType) -> None:
+    assert "/p/" not in body(composed(to_somebody(announced(kind))), "plain")
 
 
 def test_nothing_is_loaded_when_the_mail_is_read() -> None:
@@ -343,6 +366,8 @@ def test_the_text_part_is_wrapped_and_links_stand_alone() -> None:
     lines = text.split("\n")
     assert all(len(line) <= 78 for line in lines if "https://" not in line)
     links = [line.strip() for line in lines if "https://" in line]
+    passed_on = links.pop(2)
+    assert passed_on.startswith("https://omroeper.example/p/")
     assert all(line.startswith("https://") and " " not in line for line in links)
     assert links == [
         "https://marktplaats.example/bestek.pdf",

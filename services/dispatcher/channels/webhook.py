@@ -4,6 +4,7 @@ Rules:
 1. The status line decides; what follows it is kept as an excerpt, as far as it comes.
 2. A redirect is a failure, never followed: it could lead anywhere.
 3. Only 410 and an address or URL that is wrong in itself are final; all else may pass.
+4. An opportunity is written once for all; what is personal (`data._omroeper`) is set in behind it.
 """
 
 import json
@@ -27,6 +28,7 @@ from services.domain.delivery import EXCERPT_BYTES, Outcome, Permanent, Sent, Te
 from services.domain.egress import Networks
 from services.domain.signing import sign
 from services.runtime.clock import utc_now
+from services.runtime.passing_links import PassingLink
 
 USER_AGENT = f"Omroeper/{version('omroeper')}"
 _PATIENCE = timedelta(seconds=60)
@@ -63,6 +65,7 @@ _LONGEST_ASKED = timedelta(days=30)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _READ_BYTES = 64 * 1024
 _BODIES = 64
+_OURS = "_omroeper"
 _url = lru_cache(maxsize=4096)(URL)
 
 
@@ -77,17 +80,18 @@ class Webhook:
         timeout_seconds: float,
         allowed_networks: Networks,
         slots: int,
+        passing_link: PassingLink,
         user_agent: str = USER_AGENT,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._timeout_seconds, self._allowed, self._slots = timeout_seconds, allowed_networks, slots
-        self._user_agent, self._clock = user_agent, clock
+        self._passing_link, self._user_agent, self._clock = passing_link, user_agent, clock
         self._bodies: OrderedDict[UUID, bytes] = OrderedDict()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def send(self, message: Message) -> Outcome:
         """Post once; the same delivery always carries the same `webhook-id`."""
-        body, now = self._body(message.announcement), self._clock()
+        body, now = self._body(message), self._clock()
         try:
             headers = self._headers(message, int(now.timestamp()), body)
         except ValueError:
@@ -129,10 +133,14 @@ class Webhook:
             "webhook-signature": sign(message.secrets, message_id, timestamp, body),
         }
 
-    def _body(self, announcement: Announcement) -> bytes:
+    def _body(self, message: Message) -> bytes:
+        link = self._passing_link(message.subscriber_id, message.announcement.id)
+        return self._shared(message.announcement) + personal_part(link)
+
+    def _shared(self, announcement: Announcement) -> bytes:
         body = self._bodies.get(announcement.id)
         if body is None:
-            body = self._bodies[announcement.id] = envelope(announcement)
+            body = self._bodies[announcement.id] = shared_part(announcement)
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         else:
@@ -140,14 +148,32 @@ class Webhook:
         return body
 
 
-def envelope(announcement: Announcement) -> bytes:
-    """Write the body: `type`, `timestamp` (of the event, UTC) and `data` (the opportunity)."""
+def shared_part(announcement: Announcement) -> bytes:
+    """Begin the body: `type`, `timestamp` (of the event, UTC) and `data` (the opportunity), left open.
+
+    What the opportunity itself holds under our name is left out: nobody else speaks for us.
+    """
+    data = {name: value for name, value in announcement.data.items() if name != _OURS}
     content = {
         "type": announcement.type,
         "timestamp": announcement.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "data": dict(announcement.data),
+        "data": data,
     }
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    comma = b"," if data else b""
+    return _json(content).removesuffix(b"}}") + comma + _json(_OURS) + b":"
+
+
+def personal_part(passed_on_url: str) -> bytes:
+    """End the body: what is for this receiver alone."""
+    return b'{"passed_on_url":%b}}}' % _json(passed_on_url)
+
+
+#: `json.dumps` with these makes an encoder each time.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _json(value: object) -> bytes:
+    return _encode(value).encode()
 
 
 def answered(status: int, excerpt: str, asked: timedelta | None) -> Outcome:

@@ -20,9 +20,11 @@ from services.dispatcher.mail.prepared import Prepared, Sender, prepare
 from services.dispatcher.mail.templates import Templates
 from services.dispatcher.message import Announcement, Message
 from services.domain.event import EventType
+from services.domain.passing_on import Door
 from services.domain.reason import explain, one_line
 from services.domain.verp import envelope_sender
 from services.runtime.clock import utc_now
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import PREFIX, ConfigError, Settings
 
 _KEPT = 64
@@ -59,6 +61,7 @@ class Composer:
         self._bounce_domain = settings.bounce_domain or self._sender.domain
         if not _DOMAIN.fullmatch(self._bounce_domain):
             raise ConfigError(f"{PREFIX}BOUNCE_DOMAIN is not a domain")
+        self._passing_link = passing_links(settings, Door.MAIL)
         self._templates = Templates(settings.templates_dir)
         self._prepared: OrderedDict[tuple[UUID, str], Prepared] = OrderedDict()
 
@@ -75,6 +78,7 @@ class Composer:
             "reason": explain(
                 message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
+            "passed_on": self._passing_link(message.subscriber_id, message.announcement.id),
             "unsubscribe": f"{self._sender.public_url}/u/{token}",
         }
         head = self._personal_head(message, personal["unsubscribe"])

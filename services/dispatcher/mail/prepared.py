@@ -8,7 +8,7 @@ from email.utils import formataddr
 from markupsafe import escape
 
 from services.dispatcher.mail import wire
-from services.dispatcher.mail.slots import Slot, Slots
+from services.dispatcher.mail.slots import NAMES, Slot, Slots
 from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates, wrap
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
@@ -84,7 +84,7 @@ def _body(rendered: Rendered, slots: Slots, boundary: str) -> tuple[wire.Chunk, 
     except ValueError as error:
         raise BadTemplate(str(error)) from error
     if any(isinstance(piece, Slot) for piece in subject):
-        raise BadTemplate("the subject may not hold a personal text (subscriber, reason, unsubscribe)")
+        raise BadTemplate(f"the subject may not hold a personal text ({NAMES})")
     return (
         _part_head(boundary, "plain"),
         *wire.chunks("text", text),

@@ -4,7 +4,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
-PERSONAL = ("subscriber", "reason", "unsubscribe")
+PERSONAL = ("subscriber", "reason", "passed_on", "unsubscribe")
+NAMES = ", ".join(PERSONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +18,12 @@ class Slot:
 class Slots:
     """Marks that nobody can guess, so that no text of an event or receiver is taken for one.
 
-    A mark is letters and digits only: no escaping, wrapping or style inlining changes it.
+    A mark is letters, digits and underscores only: no escaping, wrapping or style inlining changes it.
     """
 
     def __init__(self) -> None:
         self._key = secrets.token_hex(12)
-        self._mark = re.compile(f"q{self._key}([a-pr-z]+)q")
+        self._mark = re.compile(f"q{self._key}([a-pr-z_]+)q")
 
     def marks(self) -> dict[str, str]:
         """Give the mark of every personal text, by name."""
@@ -32,7 +33,5 @@ class Slots:
         """Split a rendered text at its marks; raise ValueError when a template changed one."""
         pieces = self._mark.split(text)
         if any(self._key in piece.lower() for piece in pieces):
-            raise ValueError(
-                "a personal text (subscriber, reason, unsubscribe) may not be changed by a filter"
-            )
+            raise ValueError(f"a personal text ({NAMES}) may not be changed by a filter")
         return [Slot(piece) if place % 2 else piece for place, piece in enumerate(pieces) if piece]

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from services.domain.passing_on import Door
 from services.runtime.clock import utc_now
 from services.runtime.database import Pool
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
@@ -115,7 +117,8 @@ def _place(
     settings: Settings, path: str, token: str | None, before: int | None = None, after: int | None = None
 ) -> Place:
     home = settings.public_url.rstrip("/")
-    return Place(home, home + path.replace("{token}", token or ""), before, after)
+    link = passing_links(settings, Door.FEED)
+    return Place(home, home + path.replace("{token}", token or ""), link, before, after)
 
 
 def _validators(now: Reading, place: Place, *more: Any) -> Validators:

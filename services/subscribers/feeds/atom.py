@@ -52,6 +52,8 @@ def _entry(feed: Element, entry: Entry) -> None:
     add(add(node, "author"), "name", entry.buyer or words.AUTHOR)
     if entry.url:
         add(node, "link", None, {"rel": "alternate", "href": entry.url})
+    if entry.passed_on_url:
+        add(node, "link", None, {"rel": "related", "href": entry.passed_on_url, "title": words.PASSED_ON})
     status = {"scheme": f"{_SCHEMES}status", "term": entry.status, "label": words.STATUSES[entry.status]}
     add(node, "category", None, status)
     for scheme, terms in (("theme", entry.tags), ("cpv", entry.data.get("cpv") or ())):

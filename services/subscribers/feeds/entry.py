@@ -26,7 +26,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An opportunity as it stands. `position` is that of its last change in the stream."""
+    """An opportunity as it stands. `position` is that of its last change in the stream.
+
+    `passed_on_url` is where its one reader tells that it passed the opportunity on; empty for the public.
+    """
 
     id: UUID
     subject: str
@@ -37,6 +40,7 @@ class Entry:
     changed_at: datetime
     deadline: datetime | None
     data: Mapping[str, Any]
+    passed_on_url: str = ""
 
     @property
     def urn(self) -> str:
@@ -89,11 +93,15 @@ class Page:
     resume_url: str | None = None
 
 
-def entry_of(row: Any) -> Entry:
+_READ = [name for name in Entry.__slots__ if name not in ("id", "passed_on_url")]
+
+
+def entry_of(row: Any, passed_on_url: str) -> Entry:
     """Read an entry from its row."""
     return Entry(
         id=opportunity_id(row["source"], row["subject"]),
-        **{name: row[name] for name in Entry.__slots__ if name != "id"},
+        passed_on_url=passed_on_url,
+        **{name: row[name] for name in _READ},
     )
 
 

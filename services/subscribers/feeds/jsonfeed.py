@@ -46,6 +46,7 @@ def _item(entry: Entry) -> dict[str, Any]:
                     "status": entry.status,
                     "version": entry.version,
                     "position": entry.position,
+                    "passed_on_url": entry.passed_on_url,
                     "deadline": instant(entry.deadline) if entry.deadline else None,
                     **{name: entry.data.get(name) for name in _FACTS},
                 }

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.runtime.database import Connection, Pool
+from services.runtime.passing_links import PassingLink
 from services.runtime.vault import token_hash
 from services.runtime.web.problems import Refused
 from services.storage import feeds
@@ -44,10 +45,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a feed is, and which page of it is asked for."""
+    """Where a feed is, which page of it is asked for, and what writes its reader's links."""
 
     home_url: str
     feed_url: str
+    passing_link: PassingLink
     before: int | None = None
     after: int | None = None
 
@@ -113,8 +115,12 @@ def _page(
     previous_url: str | None = None,
     cursor: int | None = None,
 ) -> Page:
-    entries = [entry_of(row) for row in rows]
-    whose = reading.reader.subscriber_id or "public"
+    subscriber_id = reading.reader.subscriber_id
+    entries = [
+        entry_of(row, place.passing_link(subscriber_id, row["event_id"]) if subscriber_id else "")
+        for row in rows
+    ]
+    whose = subscriber_id or "public"
     return Page(
         # of the reader and not of the token, so that a new token does not make a new feed
         feed_id=uuid5(NAMESPACE_URL, f"{place.home_url}/feeds\n{whose}"),

@@ -42,5 +42,14 @@ def _item(channel: Element, entry: Entry) -> None:
     add(item, "category", entry.status, {"domain": "urn:omroeper:status"})
     for theme in entry.tags:
         add(item, "category", theme, {"domain": "urn:omroeper:theme"})
-    # a description is HTML, by custom of all readers
-    add(item, "description", escape(words.body(entry)).replace("\n", "<br/>\n"))
+    if entry.passed_on_url:
+        related = {"rel": "related", "href": entry.passed_on_url, "title": words.PASSED_ON}
+        add(item, "atom:link", None, related)
+    add(item, "description", _html(entry))
+
+
+def _html(entry: Entry) -> str:
+    """Write the text as HTML, which a description is by custom of all readers."""
+    text = escape(words.body(entry)).replace("\n", "<br/>\n")
+    url = escape(entry.passed_on_url)
+    return text.replace(url, f'<a href="{url}">{url}</a>') if url else text

@@ -18,6 +18,8 @@ STATUSES = {
     "closed": _SAID.pgettext("how an opportunity stands", "Closed"),
     "awarded": _SAID.pgettext("how an opportunity stands", "Awarded"),
 }
+#: In front of the link by which a reader tells it.
+PASSED_ON = _SAID.gettext("Passed it on? Let us know")
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
 _OVER = {"withdrawn", "closed", "awarded"}
 
@@ -34,10 +36,11 @@ def deadline_of(entry: Entry) -> str:
 
 
 def body(entry: Entry) -> str:
-    """Write what an entry says, in plain text: how it stands, what it is about, its facts."""
+    """Write what an entry says, in plain text: how it stands, what it is about, its facts, where to reply."""
     over = _SAID.gettext("This opportunity was withdrawn.") if entry.status == "withdrawn" else ""
     facts = "\n".join(f"{name}: {value}" for name, value in _facts(entry) if value)
-    return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts) if part)
+    told = f"{PASSED_ON}: {entry.passed_on_url}" if entry.passed_on_url else ""
+    return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts, told) if part)
 
 
 def _facts(entry: Entry) -> list[tuple[str, str]]:

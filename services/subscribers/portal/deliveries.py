@@ -30,7 +30,7 @@ def add(routes: APIRouter) -> None:
             told=told(visit, [row])[0],
             delivery=row,
             attempts=[(attempt, words.error(attempt["error"], visit.speech)) for attempt in attempts],
-            request=request_of(row, attempts) if row["channel"] == "webhook" and attempts else "",
+            request=request_of(visit, row, attempts) if row["channel"] == "webhook" and attempts else "",
             again=obstacle is None,
         )
 
@@ -40,12 +40,13 @@ def add(routes: APIRouter) -> None:
         return visit.to(f"/portal/deliveries/{new}?done={'again' if new != delivery_id else 'not-again'}")
 
 
-def request_of(row: Any, attempts: list[ledger.Row]) -> str:
-    """Write the last request of a webhook as it went out, its signature masked."""
+def request_of(visit: Visit, row: Any, attempts: list[ledger.Row]) -> str:
+    """Write the last request of a webhook down, its signature masked."""
+    link = visit.site.webhook_link(visit.subscriber_id, row["event_id"])
     content = {
         "type": row["type"],
         "timestamp": row["occurred_at"].astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "data": row["data"],
+        "data": {**row["data"], "_omroeper": {"passed_on_url": link}},
     }
     headers = {
         "content-type": "application/json",

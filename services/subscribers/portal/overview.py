@@ -88,11 +88,10 @@ def title_of(row: Any, said: Speech) -> str:
 
 
 def _told(visit: Visit, row: portal.Row) -> Told:
-    link = visit.site.passing_url
     return Told(
         event=row,
         title=title_of(row, visit.speech),
         whys=[],
         ways=[],
-        passing_url=link(visit.subscriber_id, row["event_id"]) if link else "",
+        passing_url=visit.site.passing_link(visit.subscriber_id, row["event_id"]),
     )

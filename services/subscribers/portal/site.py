@@ -2,7 +2,9 @@
 
 from fastapi import APIRouter
 
+from services.domain.passing_on import Door
 from services.runtime.database import Pool
+from services.runtime.passing_links import passing_links
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.subscribers import assets
@@ -24,7 +26,7 @@ from services.subscribers.portal import (
 from services.subscribers.portal.cookies import Cookies
 from services.subscribers.portal.pages import page_routes
 from services.subscribers.portal.rendering import Renderer
-from services.subscribers.portal.visits import Anybody, Doors, Missing, PassingUrl, Site
+from services.subscribers.portal.visits import Anybody, Doors, Missing, Site
 
 #: In the order in which their routes are looked at.
 _PARTS = (
@@ -44,10 +46,17 @@ _PARTS = (
 )
 
 
-def router(pool: Pool, vault: Vault, settings: Settings, passing_url: PassingUrl | None = None) -> APIRouter:
+def router(pool: Pool, vault: Vault, settings: Settings) -> APIRouter:
     """Make the routes of the portal, and of the files that its pages need."""
-    secure = settings.public_url.startswith("https:")
-    site = Site(pool, vault, settings, Renderer(settings.templates_dir), Cookies(secure), passing_url)
+    site = Site(
+        pool,
+        vault,
+        settings,
+        Renderer(settings.templates_dir),
+        Cookies(secure=settings.public_url.startswith("https:")),
+        passing_links(settings, Door.PORTAL),
+        passing_links(settings, Door.WEBHOOK),
+    )
     routes = page_routes(site, Doors(site))
     for part in _PARTS:
         part.add(routes)

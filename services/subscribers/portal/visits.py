@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from services.domain.speech import BRUSSELS, Speech
 from services.runtime.database import Connection, Pool
 from services.runtime.language import languages, speech, spoken
+from services.runtime.passing_links import PassingLink
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault, token_hash
 from services.storage import portal, sessions
@@ -27,8 +28,6 @@ SIGN_IN = "/portal/sign-in"
 DOORS = "omroeper.portal.doors"
 _TOKEN_BYTES = 32
 _T = TypeVar("_T")
-#: Where somebody notes that an opportunity was passed on: of (subscriber id, event id).
-PassingUrl = Callable[[UUID, UUID], str]
 
 
 class Elsewhere(Exception):
@@ -49,14 +48,15 @@ class NotFromHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every page works with."""
+    """What every page works with; the links tell that something was passed on, here and in webhooks."""
 
     pool: Pool
     vault: Vault
     settings: Settings
     render: Renderer
     cookies: Cookies
-    passing_url: PassingUrl | None = None
+    passing_link: PassingLink
+    webhook_link: PassingLink
 
     @property
     def home(self) -> str:
