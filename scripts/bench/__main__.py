@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from scripts.bench import latency, memory, rates, report, seed
+from scripts.bench import feeds, latency, memory, rates, report, seed
 from scripts.bench.machine import machine
 from scripts.bench.parts import ROOT, Parts, open_parts
 from scripts.bench.report import Line, Run
@@ -28,10 +28,13 @@ class Size:
     rounds: int
     seconds: float
     subscriptions: int
+    opportunities: int
 
 
-FULL = Size(deliveries=20_000, mails=4_000, rounds=3, seconds=20, subscriptions=100_000)
-QUICK = Size(deliveries=4_000, mails=2_000, rounds=1, seconds=3, subscriptions=5_000)
+#: How often a page of the feeds is asked for.
+_PAGES = 100
+FULL = Size(deliveries=20_000, mails=4_000, rounds=3, seconds=20, subscriptions=100_000, opportunities=10_000)
+QUICK = Size(deliveries=4_000, mails=2_000, rounds=1, seconds=3, subscriptions=5_000, opportunities=1_000)
 
 
 async def _webhooks(parts: Parts, size: Size) -> Sequence[Line]:
@@ -61,6 +64,11 @@ async def _memory(parts: Parts, size: Size) -> Sequence[Line]:
     return report.memory_lines(await memory.fan_out(parts, subscriptions=size.subscriptions))
 
 
+async def _feeds(parts: Parts, size: Size) -> Sequence[Line]:
+    found = await feeds.pages(parts, opportunities=size.opportunities, rounds=_PAGES)
+    return report.page_lines(found, size.opportunities)
+
+
 MEASUREMENTS: Mapping[str, Callable[[Parts, Size], Awaitable[Sequence[Line]]]] = {
     "webhooks": _webhooks,
     "mails": _mails,
@@ -68,6 +76,7 @@ MEASUREMENTS: Mapping[str, Callable[[Parts, Size], Awaitable[Sequence[Line]]]] =
     "up": _embedded,
     "isolation": _isolation,
     "memory": _memory,
+    "feeds": _feeds,
 }
 
 

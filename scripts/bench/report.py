@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scripts.bench.feeds import Page
 from scripts.bench.latency import Isolation, Latency
 from scripts.bench.memory import Memory
 from scripts.bench.rates import Rate, Rates
@@ -94,6 +95,18 @@ def memory_lines(found: Memory) -> list[Line]:
     ]
 
 
+def page_lines(found: Sequence[Page], opportunities: int) -> list[Line]:
+    """Write down how long pages of the feeds take."""
+    return [_page_line(page, f"feeds of {opportunities:,}: {page.name}") for page in found]
+
+
+def _page_line(found: Page, what: str) -> Line:
+    numbers = f"p50 {found.p50:.1f}, p95 {found.p95:.1f} ms"
+    missed = f"{what[:1].upper()}{what[1:]}: {numbers}, slower than aimed at."
+    whole = f"{numbers}; {found.cpu_ms:.1f} ms of processor each ({found.kilobytes:,.0f} kB)"
+    return Line(what, whole, "p95 < 50 ms", found.p95 < 50, missed)
+
+
 def table(lines: Sequence[Line]) -> str:
     """Write the numbers as a Markdown table."""
     rows = [f"| {x.what} | {x.result} | {x.aim} | {_verdict(x)} |" for x in lines]
@@ -122,6 +135,13 @@ work on the same cores lengthens it many times over: look at the load above.
 
 **Isolation** is the p99 of the receivers that answer, 5 events a second to each, without and with others
 beside them that take a request and never answer.
+
+**Feeds** are pages of 50 opportunities (a calendar has 500 deadlines, a page of the event stream 250
+members), asked for one after another by one reader that keeps its connection, from the request to the last
+byte. Nothing is cached: the reader sends no ETag. Processor time is that of the service, without the
+database: where other work shares the cores, it is the number that travels. The middle and last pages tell
+whether a feed gets slower with its length; who is interested in nothing that there is, whether a filter
+does: everything is then looked through. `python -m scripts.bench --only feeds` measures these alone.
 
 Every part is real and its own process: PostgreSQL with fsync, the broker, the publisher, the dispatcher,
 the receivers (127.0.0.2 and on), and the load. Processes run with the default settings.

@@ -10,7 +10,7 @@ import asyncpg
 from services.domain.event import bare_event
 from services.domain.signing import symmetric_secret
 from services.domain.subscriber import destination_of
-from services.runtime.database import Pool, open_pool
+from services.runtime.database import Connection, Pool, open_pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault, new_token, token_hash
 from services.storage import events, planning, queries
@@ -43,7 +43,12 @@ async def subscribe(dsn: str, channel: str, targets: Sequence[str], themes: Sequ
             vault.seal(symmetric_secret(b"0123456789abcdef0123456789abcdef")),
             themes,
         )
-        await connection.execute(_sql.analyze)
+        await analyze(connection)
+
+
+async def analyze(connection: Connection) -> None:
+    """Have the statistics taken, as those of a server that has been up for a while."""
+    await connection.execute(_sql.analyze)
 
 
 async def owe(dsn: str, count: int) -> int:

@@ -7,8 +7,10 @@ SELECT now() WHERE NOT EXISTS (SELECT FROM stream_waiting)
 SELECT pg_advisory_xact_lock(hashtext('omroeper.stream'))
 
 -- name: append
--- Append what waits, in the order in which it was accepted, each a microsecond after the one before:
--- no member is ever stamped before another that was there already (LDES, timestampPath).
+-- Append what waits, in the order in which it was accepted, each a millisecond after the one before:
+-- no member is ever stamped before another that was there already (LDES, timestampPath), and readers whose
+-- clocks know no smaller part of a second (JavaScript's) still tell any two apart. When more come in than
+-- that for a while, the stamps run ahead of the clock for as long.
 -- $1 how many at most
 WITH taken AS (
   DELETE FROM stream_waiting
@@ -24,8 +26,8 @@ fresh AS (
 last AS (SELECT position, appended_at FROM stream_members ORDER BY position DESC LIMIT 1)
 INSERT INTO stream_members (position, event_id, appended_at)
 SELECT coalesce(last.position, 0) + place, event_id,
-  greatest(statement_timestamp(), last.appended_at + interval '1 microsecond')
-    + (place - 1) * interval '1 microsecond'
+  greatest(statement_timestamp(), last.appended_at + interval '1 millisecond')
+    + (place - 1) * interval '1 millisecond'
 FROM fresh LEFT JOIN last ON true
 RETURNING position
 

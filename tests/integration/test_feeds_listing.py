@@ -1,7 +1,7 @@
 """Atom, RSS, JSON Feed and the calendar: what they say of each opportunity, and their pages."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import feedparser
@@ -208,3 +208,17 @@ async def test_a_page_that_cannot_be_is_refused(stage: Stage) -> None:
         assert (await stage.get(f"{PUBLIC}.atom?{query}")).status == 422
     assert (await stage.get("/feeds/opportunities.xml")).status == 404
     assert (await stage.items(f"{PUBLIC}.json?before=0")) == []
+
+
+async def test_a_calendar_holds_the_500_soonest_deadlines_each_once(stage: Stage) -> None:
+    first = datetime(2098, 1, 1, 10, tzinfo=UTC)
+    days = [first + timedelta(days=n) for n in range(510)]
+    await stage.announce(*({"id": f"dag-{n:03}", "deadline": day.isoformat()} for n, day in enumerate(days)))
+    await stage.notice("withdrawn", "dag-007")
+    answer = await stage.get(f"{PUBLIC}.ics")
+    assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
+    events = calendar(answer.body).walk("VEVENT")
+    assert [event["DTSTART"].dt for event in events] == days[:500]
+    assert len({str(event["UID"]) for event in events}) == 500
+    assert [n for n, event in enumerate(events) if str(event["STATUS"]) == "CANCELLED"] == [7]
+    assert max(len(line.encode()) for line in answer.body.split("\n")) <= 76  # with its CR

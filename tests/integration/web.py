@@ -91,12 +91,15 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(pool: Pool, *, whole: bool = False, **settings: Any) -> AsyncIterator[Api]:
-    """Serve the publisher, or with `whole` all that `omroeper up` serves under `/v1`."""
+async def serving(
+    pool: Pool, *, whole: bool = False, more: Sequence[APIRouter] = (), **settings: Any
+) -> AsyncIterator[Api]:
+    """Serve the publisher, or with `whole` all that `omroeper up` serves under `/v1`; and what is `more`."""
     chosen = Settings(
         **{"port": free_port(), "secret_key": "k" * 32, "event_source": SOURCE, "api_key": KEY, **settings}
     )
-    app = make_app("Omroeper", _routers(pool, chosen, whole=whole), database_readiness(pool))
+    routers = [*_routers(pool, chosen, whole=whole), *more]
+    app = make_app("Omroeper", routers, database_readiness(pool))
     stop = asyncio.Event()
     served = asyncio.create_task(serve(app, listen_on(chosen), stop))
     connector = aiohttp.TCPConnector(limit=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.database import Pool, open_pool
-from tests.rig import kafka_jars, postgres
+from tests.rig import kafka_jars, npm_packages, postgres
 from tests.rig.kafka import KafkaServer
 from tests.rig.process import Process
 from tests.rig.run import Shared, folder, shared
@@ -49,11 +49,22 @@ def own_postgres() -> Iterator[Callable[[], postgres.PostgresServer]]:
         yield start
 
 
-def _need_kafka() -> None:
-    if reason := kafka_jars.missing():
-        if os.environ.get("OMROEPER_REQUIRE_KAFKA") == "1":
-            pytest.fail(reason)
+def need(reason: str | None, required: str) -> None:
+    """Skip a test when there is a reason; fail it where this variable of the environment is 1."""
+    if reason and os.environ.get(required) == "1":
+        pytest.fail(reason)
+    if reason:
         pytest.skip(reason)
+
+
+def _need_kafka() -> None:
+    need(kafka_jars.missing(), "OMROEPER_REQUIRE_KAFKA")
+
+
+@pytest.fixture(scope="session")
+def node() -> None:
+    """Have node, and what is locked in tests/rig/npm."""
+    need(npm_packages.missing(), "OMROEPER_REQUIRE_NODE")
 
 
 @pytest.fixture(scope="session")

@@ -149,6 +149,13 @@ def test_a_repeated_try_is_the_same_mail_at_another_time() -> None:
     assert first[1:] == again[1:]
 
 
+def test_a_document_without_a_title_is_named_once_by_its_link() -> None:
+    link = "https://marktplaats.example/bestek.pdf"
+    text = body(composed(to_somebody(announced(documents=[{"url": link}]))), "plain")
+    assert text.count(link) == 1
+    assert f"\n- {link}\n" in text
+
+
 def test_the_dutch_mail_says_all_there_is_to_know() -> None:
     raw = composed(to_somebody(match={"regions": ["BE21"], "themes": ["mobiliteit"]}))
     for kind in ("plain", "html"):

@@ -1,6 +1,7 @@
 """What feeds say, in their language: how an opportunity stands, and its facts in a few lines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from services.domain.reason import one_line, region_name
@@ -18,6 +19,18 @@ STATUSES = {
     "closed": _SAID.pgettext("how an opportunity stands", "Closed"),
     "awarded": _SAID.pgettext("how an opportunity stands", "Awarded"),
 }
+_FACTS = (
+    _SAID.gettext("Status"),
+    _SAID.gettext("Buyer"),
+    _SAID.gettext("Deadline"),
+    _SAID.gettext("Estimated value"),
+    _SAID.gettext("Region"),
+    _SAID.gettext("CPV"),
+    _SAID.gettext("Reference"),
+)
+# Feeds say the same of the same opportunities again and again, and these take a while to write.
+_day_and_time = lru_cache(maxsize=8_192)(_SAID.day_and_time)
+_money = lru_cache(maxsize=8_192, typed=True)(_SAID.money)
 #: In front of the link by which a reader tells it.
 PASSED_ON = _SAID.gettext("Passed it on? Let us know")
 #: In front of the title, so that every reader shows that nothing can be sent in any more.
@@ -43,21 +56,22 @@ def body(entry: Entry) -> str:
     return "\n\n".join(part for part in (over, entry.text.text if entry.text else "", facts, told) if part)
 
 
-def _facts(entry: Entry) -> list[tuple[str, str]]:
+def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     data, deadline = entry.data, entry.deadline
-    return [
-        (_SAID.gettext("Status"), STATUSES[entry.status]),
-        (_SAID.gettext("Buyer"), one_line(entry.buyer)),
-        (_SAID.gettext("Deadline"), _SAID.day_and_time(deadline) if deadline else ""),
-        (_SAID.gettext("Estimated value"), _value(data.get("estimated_value"))),
-        (_SAID.gettext("Region"), ", ".join(region_name(code, _SAID) for code in data.get("regions") or ())),
-        (_SAID.gettext("CPV"), ", ".join(data.get("cpv") or ())),
-        (_SAID.gettext("Reference"), entry.subject),
-    ]
+    values = (
+        STATUSES[entry.status],
+        one_line(entry.buyer),
+        _day_and_time(deadline) if deadline else "",
+        _value(data.get("estimated_value")),
+        ", ".join(region_name(code, _SAID) for code in data.get("regions") or ()),
+        ", ".join(data.get("cpv") or ()),
+        entry.subject,
+    )
+    return zip(_FACTS, values, strict=True)
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
     if not value:
         return ""
-    amount = _SAID.money(value["amount"], value.get("currency", "EUR"))
+    amount = _money(value["amount"], value.get("currency", "EUR"))
     return _SAID.gettext("%(amount)s (excluding VAT)", amount=amount)
