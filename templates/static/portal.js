@@ -26,6 +26,3 @@ for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hi
 document.addEventListener("htmx:afterSwap", (event) => {
   for (const button of event.target.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
 });
-
-// After a form was refused, begin where it says what is wrong.
-document.querySelector("[data-focus]")?.focus();
