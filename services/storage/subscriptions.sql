@@ -107,6 +107,10 @@ UPDATE subscriptions SET cadence = $2 WHERE id = $1
 -- $1 id, $2 from, $3 until (both null: none)
 UPDATE subscriptions SET quiet_from = $2, quiet_until = $3 WHERE id = $1
 
+-- name: set_reminders
+-- $1 id, $2 whether it reminds of deadlines
+UPDATE subscriptions SET reminders = $2 WHERE id = $1
+
 -- name: add_secret
 -- $1 subscription id, $2 kind, $3 sealed
 INSERT INTO webhook_secrets (subscription_id, kind, sealed) VALUES ($1, $2, $3)
