@@ -23,6 +23,7 @@ NEEDS = {
     ("GET", "/v1/deliveries/{delivery_id}"): READ,
     ("POST", "/v1/deliveries/{delivery_id}/retry"): {"operate"},
     ("POST", "/v1/replays"): {"operate"},
+    ("GET", "/v1/passings"): READ,
     ("GET", "/v1/subscribers"): READ | REGISTRY,
     ("POST", "/v1/subscribers"): REGISTRY,
     ("GET", "/v1/subscribers/{slug}"): READ | REGISTRY,
