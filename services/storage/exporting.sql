@@ -35,6 +35,10 @@ FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE d.subscriber_id 
 SELECT c.delivery_id, c.kind, c.at, c.status, c.detail
 FROM receipts c JOIN deliveries d ON d.id = c.delivery_id WHERE d.subscriber_id = $1 ORDER BY c.at, c.id
 
+-- name: passings
+-- $1 subscriber id
+SELECT subject AS opportunity, way, startups, door, at, corrected_at FROM passings WHERE subscriber_id = $1 ORDER BY id
+
 -- name: probes
 -- $1 subscriber id
 SELECT p.id, p.subscription_id, p.kind, p.asked_at, p.done_at, p.ok, p.code, p.error, p.duration_ms, p.request, p.answer
