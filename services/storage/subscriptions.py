@@ -48,7 +48,7 @@ async def add(connection: Connection, new: NewSubscription) -> UUID:
         new.target,
         destination,
         new.language,
-        *_columns(new.filter),
+        *columns(new.filter),
         new.token_hash,
         new.token_seal,
         new.cadence,
@@ -97,6 +97,15 @@ async def end(connection: Connection, subscription_id: UUID, reason: str) -> boo
     return True
 
 
+async def end_mails(connection: Connection, subscription_id: UUID, reason: str, *, every: bool) -> None:
+    """End a subscription, and those whose opportunities come in the same digest. Idempotent.
+
+    With `every`, all subscriptions that its subscriber has at its address.
+    """
+    for row in await connection.fetch(_sql.sharing, subscription_id, every):
+        await end(connection, row["id"], reason)
+
+
 async def pause(connection: Connection, subscription_id: UUID) -> None:
     """Pause a locked subscription: what it is owed is suppressed, and so is what comes until it resumes.
 
@@ -131,6 +140,7 @@ async def note_pending(connection: Connection, subscription_id: UUID, reason: st
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
+    await deliveries.let_go(connection, subscription_id, "moved", reminders=True)
     await connection.execute(_sql.set_target, subscription_id, target, destination)
     await connection.execute(_sql.redirect_owed, subscription_id, destination)
     await health.heal(connection, [subscription_id])
@@ -138,7 +148,7 @@ async def set_target(connection: Connection, subscription_id: UUID, channel: str
 
 async def set_filter(connection: Connection, subscription_id: UUID, wanted: Filter) -> None:
     """Change what a subscription hears of from now on; what it is owed stays owed."""
-    await connection.execute(_sql.set_filter, subscription_id, *_columns(wanted))
+    await connection.execute(_sql.set_filter, subscription_id, *columns(wanted))
 
 
 async def set_language(connection: Connection, subscription_id: UUID, language: str) -> None:
@@ -147,15 +157,29 @@ async def set_language(connection: Connection, subscription_id: UUID, language: 
 
 
 async def set_cadence(connection: Connection, subscription_id: UUID, cadence: str) -> None:
-    """Change how often a subscription is told: `immediate`, `daily` or `weekly`."""
+    """Change how often a locked subscription is told: `immediate`, `daily` or `weekly`.
+
+    What waits for a digest goes at once, or waits for the next one of the new cadence.
+    """
     await connection.execute(_sql.set_cadence, subscription_id, cadence)
+    await deliveries.let_go(connection, subscription_id, "cadence_changed")
+    await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_quiet_hours(
     connection: Connection, subscription_id: UUID, quiet: tuple[time, time] | None
 ) -> None:
-    """Change from when until when nothing is sent, by the subscriber's clock; None: never."""
+    """Change from when until when nothing is sent to a locked subscription, by its clock; None: never.
+
+    What is owed to it follows the new hours.
+    """
     await connection.execute(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None)))
+    await deliveries.put_off_anew(connection, subscription_id)
+
+
+async def set_reminders(connection: Connection, subscription_id: UUID, wanted: bool) -> None:
+    """Change whether a subscription reminds of deadlines."""
+    await connection.execute(_sql.set_reminders, subscription_id, wanted)
 
 
 async def add_secret(connection: Connection, subscription_id: UUID, kind: str, sealed: bytes) -> None:
@@ -170,7 +194,7 @@ async def retire_secrets(connection: Connection, subscription_id: UUID, overlap_
     return kind
 
 
-def _columns(wanted: Filter) -> tuple[Any, ...]:
+def columns(wanted: Filter) -> tuple[Any, ...]:
     """Spell a filter for the planner: the filter itself, then f_types to f_words."""
     value = wanted.value
     return (

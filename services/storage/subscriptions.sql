@@ -49,6 +49,14 @@ WHERE s.unsubscribe_hash = $1
 -- $1 id
 SELECT id, channel, status::text FROM subscriptions WHERE id = $1 FOR UPDATE
 
+-- name: sharing
+-- Which subscriptions of a subscriber share their mails with one: a digest is about all of an address and cadence.
+-- $1 id, $2 all of the address, whatever their cadence
+SELECT o.id FROM subscriptions s JOIN subscriptions o ON o.subscriber_id = s.subscriber_id
+WHERE s.id = $1 AND (o.id = s.id OR s.channel = 'email' AND o.channel = 'email' AND o.status <> 'ended'
+  AND lower(o.target) = lower(s.target) AND ($2 OR s.cadence <> 'immediate' AND o.cadence = s.cadence))
+ORDER BY o.id
+
 -- name: end
 -- $1 id, $2 reason
 UPDATE subscriptions SET status = 'ended', ended_at = clock_timestamp(), ended_reason = $2 WHERE id = $1
@@ -98,6 +106,10 @@ UPDATE subscriptions SET cadence = $2 WHERE id = $1
 -- name: set_quiet_hours
 -- $1 id, $2 from, $3 until (both null: none)
 UPDATE subscriptions SET quiet_from = $2, quiet_until = $3 WHERE id = $1
+
+-- name: set_reminders
+-- $1 id, $2 whether it reminds of deadlines
+UPDATE subscriptions SET reminders = $2 WHERE id = $1
 
 -- name: add_secret
 -- $1 subscription id, $2 kind, $3 sealed

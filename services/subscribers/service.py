@@ -12,6 +12,7 @@ from services.subscribers.bounces.lmtp import run_lmtp
 from services.subscribers.feeds import api as feeds
 from services.subscribers.passing import api as passing
 from services.subscribers.passing import listing as passings
+from services.subscribers.portal import site as portal
 
 __all__ = ["routers", "run_lmtp"]
 
@@ -26,4 +27,5 @@ def routers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> list[
         feeds.router(pool, vault, guard, settings),
         passing.router(pool, settings),
         passings.router(pool, guard),
+        portal.router(pool, vault, settings),
     ]

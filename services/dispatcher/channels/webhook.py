@@ -25,6 +25,7 @@ from yarl import URL
 
 from services.dispatcher.egress import BlockedAddress, Sessions
 from services.dispatcher.message import Announcement, Message
+from services.domain.changes import Change
 from services.domain.delivery import EXCERPT_BYTES, Outcome, Permanent, Sent, Temporary
 from services.domain.egress import Networks
 from services.domain.signing import sign
@@ -86,7 +87,7 @@ class Webhook:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._passing_link, self._user_agent, self._clock = passing_link, user_agent, clock
-        self._bodies: OrderedDict[UUID, bytes] = OrderedDict()
+        self._bodies: OrderedDict[tuple[UUID, UUID | None], bytes] = OrderedDict()
         self._sessions = Sessions(allowed_networks, limit=slots, timeout_seconds=timeout_seconds)
 
     async def send(self, message: Message) -> Outcome:
@@ -115,28 +116,33 @@ class Webhook:
 
     def _body(self, message: Message) -> bytes:
         link = self._passing_link(message.subscriber_id, message.announcement.id)
-        return self._shared(message.announcement) + personal_part(link)
+        return self._shared(message) + personal_part(link)
 
-    def _shared(self, announcement: Announcement) -> bytes:
-        body = self._bodies.get(announcement.id)
+    def _shared(self, message: Message) -> bytes:
+        """Write once what all have in common who had the same version before."""
+        key = (message.announcement.id, message.since.id if message.since else None)
+        body = self._bodies.get(key)
         if body is None:
-            body = self._bodies[announcement.id] = shared_part(announcement)
+            changes = message.changes if message.since else None
+            body = self._bodies[key] = shared_part(message.announcement, changes)
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         else:
-            self._bodies.move_to_end(announcement.id)
+            self._bodies.move_to_end(key)
         return body
 
 
-def shared_part(announcement: Announcement) -> bytes:
+def shared_part(announcement: Announcement, changes: Sequence[Change] | None = None) -> bytes:
     """Begin the body: `type`, `timestamp` (of the event, UTC) and `data` (the opportunity), left open.
 
-    What the opportunity itself holds under our name is left out: nobody else speaks for us.
+    `changes` are since the version that the receivers had; None when they had none. What the opportunity
+    itself holds under our name is left out: nobody else speaks for us.
     """
     data = {name: value for name, value in announcement.data.items() if name != _OURS}
     comma = b"," if data else b""
+    ours = b"{" if changes is None else b'{"changes":%b,' % _json(changes)
     whole = body_of(announcement.type, announcement.occurred_at, data)
-    return whole.removesuffix(b"}}") + comma + _json(_OURS) + b":"
+    return whole.removesuffix(b"}}") + comma + _json(_OURS) + b":" + ours
 
 
 def body_of(kind: str, at: datetime, data: Mapping[str, Any]) -> bytes:
@@ -147,7 +153,7 @@ def body_of(kind: str, at: datetime, data: Mapping[str, Any]) -> bytes:
 
 def personal_part(passed_on_url: str) -> bytes:
     """End the body: what is for this receiver alone."""
-    return b'{"passed_on_url":%b}}}' % _json(passed_on_url)
+    return b'"passed_on_url":%b}}}' % _json(passed_on_url)
 
 
 #: `json.dumps` with these makes an encoder each time.
