@@ -56,7 +56,10 @@ async def _blank(connection: Connection, subscriber_id: UUID, subscription_ids: 
     for statement in (_sql.erase_deliveries, _sql.erase_attempts, _sql.erase_receipts):
         await connection.execute(statement, subscriber_id)
     await connection.execute(_sql.quietly, "off")
-    for statement in (_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations):
+    for statement in (
+        *(_sql.erase_sessions, _sql.erase_mailings, _sql.erase_reminders),
+        *(_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations),
+    ):
         await connection.execute(statement, subscriber_id)
     for statement in (
         *(_sql.erase_secrets, _sql.erase_health, _sql.erase_probes, _sql.erase_notices),
