@@ -24,13 +24,13 @@ from services.dispatcher.message import Channel, Message
 from services.dispatcher.pace import FIRST_OF_EACH, FIRST_OF_HOST, FLOOR_OF_EACH, FLOOR_OF_HOST, Pace
 from services.dispatcher.recorder import Recorder
 from services.domain.delivery import (
-    EXCERPT_BYTES,
     Interrupted,
     Outcome,
     Permanent,
     Sent,
     Temporary,
     settle,
+    storable,
 )
 from services.domain.retry import RetryPolicy
 from services.runtime.clock import utc_now
@@ -189,7 +189,7 @@ class Sender:
             outcome=type(outcome).__name__.lower(),
             code=outcome.code,
             error=None if isinstance(outcome, Sent) else outcome.error,
-            excerpt=_storable(outcome.excerpt),
+            excerpt=storable(outcome.excerpt),
             gone=isinstance(outcome, Permanent) and outcome.gone,
         )
         self._recorder.put(result)
@@ -276,9 +276,3 @@ def _more_behind(claims: Sequence[Claim], limits: Limits) -> bool:
         or any(n >= limits.room.get(key, limits.room_else) for key, n in hosts.items())
         or any(n >= limits.room_of_each.get(key, limits.room_of_each_else) for key, n in receivers.items())
     )
-
-
-def _storable(excerpt: str) -> str:
-    """Cut an answer to what is kept of it, as text that Postgres holds."""
-    raw = excerpt.encode("utf-8", "replace")[:EXCERPT_BYTES]
-    return raw.decode("utf-8", "ignore").replace("\x00", "")

@@ -1,4 +1,4 @@
-"""Wires the dispatcher: planner, mailings, senders, sweeper, status stream, notices, and its routes."""
+"""Wires the dispatcher: planner, mailings, senders, sweeper, letters, probes, and its routes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,9 +7,11 @@ from fastapi import APIRouter
 
 from services.dispatcher import api
 from services.dispatcher.contents import Contents
+from services.dispatcher.letters import run_letters
 from services.dispatcher.mailings import run_mailings
 from services.dispatcher.notices import run_notices
 from services.dispatcher.planner import Assigned, run_planner
+from services.dispatcher.probes import run_probes
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS, ChannelSpec
 from services.dispatcher.sender import Sender
@@ -46,6 +48,8 @@ async def run_dispatcher(
         run_mailings(pool, stop),
         run_status_relay(pool, settings, stop),
         run_notices(pool, settings, stop),
+        run_letters(pool, settings, stop),
+        run_probes(pool, settings, stop),
         listen(settings.database_url, "deliveries_owed", wake, stop),
         *(sender.run(stop) for sender in senders),
     )

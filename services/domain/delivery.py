@@ -177,3 +177,9 @@ def _later(
     if expires_at is not None and now + wait >= expires_at:
         return Step(State.EXPIRED, attempts, reason="deadline")
     return Step(State.RETRYING, attempts, now + wait, reason=error)
+
+
+def storable(excerpt: str) -> str:
+    """Cut an answer to what is kept of it, as text that Postgres holds."""
+    raw = excerpt.encode("utf-8", "replace")[:EXCERPT_BYTES]
+    return raw.decode("utf-8", "ignore").replace("\x00", "")

@@ -109,6 +109,7 @@ class Live:
         ledger_path = f"/demo/ledger/{events[-1]}" if events else "/"
         self._console.print(
             f"\n  Ledger    {url}{ledger_path}\n  Mails     {url}/demo/mails\n  Webhooks  {url}/demo/webhooks"
+            f"\n  Portal    {url}/portal   (sign in as a contact; the link is among the mails)"
             f"\n  API docs  {url}/docs   (the key is in {self._on.settings.data_dir}/api_key)"
             f"\n\nPublish one more: {sys.argv[0]} publish FILE --data {self._on.settings.data_dir}"
             "\nCtrl-C stops everything; what is owed is kept.",

@@ -22,6 +22,11 @@ async def of_subscriber(connection: Connection, subscriber_id: UUID) -> list[Row
     return await connection.fetch(_sql.of_subscriber, subscriber_id)
 
 
+async def lock(connection: Connection, subscriber_id: UUID) -> list[Row]:
+    """Take hold of a subscriber's people, so that two of them do not remove each other."""
+    return await connection.fetch(_sql.lock, subscriber_id)
+
+
 async def remove(connection: Connection, subscriber_id: UUID, person_id: UUID) -> bool:
     """Remove a person; False when there is none of this subscriber."""
     return await connection.fetchval(_sql.remove, subscriber_id, person_id) is not None

@@ -9,6 +9,11 @@ RETURNING id
 -- $1 subscriber id
 SELECT id, name, email, created_at FROM people WHERE subscriber_id = $1 ORDER BY id
 
+-- name: lock
+-- Those who are there when whoever held them before is done.
+-- $1 subscriber id
+SELECT id, email FROM people WHERE subscriber_id = $1 ORDER BY id FOR UPDATE
+
 -- name: remove
 -- $1 subscriber id, $2 person id
 DELETE FROM people WHERE subscriber_id = $1 AND id = $2 RETURNING id

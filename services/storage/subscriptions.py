@@ -48,7 +48,7 @@ async def add(connection: Connection, new: NewSubscription) -> UUID:
         new.target,
         destination,
         new.language,
-        *_columns(new.filter),
+        *columns(new.filter),
         new.token_hash,
         new.token_seal,
         new.cadence,
@@ -124,6 +124,19 @@ async def resume(connection: Connection, subscription_id: UUID) -> None:
     await health.heal(connection, [subscription_id])
 
 
+async def confirm(connection: Connection, subscription_id: UUID, target: str) -> bool:
+    """Make a subscription active whose owner said yes, or proved to be it, for this very target.
+
+    False when it is not pending, or has another target by now. Runs in the caller's transaction.
+    """
+    return await connection.fetchval(_sql.confirm, subscription_id, target) is not None
+
+
+async def note_pending(connection: Connection, subscription_id: UUID, reason: str) -> bool:
+    """Say why a subscription is still pending; False when it is not."""
+    return await connection.fetchval(_sql.note_pending, subscription_id, reason) is not None
+
+
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
@@ -135,7 +148,7 @@ async def set_target(connection: Connection, subscription_id: UUID, channel: str
 
 async def set_filter(connection: Connection, subscription_id: UUID, wanted: Filter) -> None:
     """Change what a subscription hears of from now on; what it is owed stays owed."""
-    await connection.execute(_sql.set_filter, subscription_id, *_columns(wanted))
+    await connection.execute(_sql.set_filter, subscription_id, *columns(wanted))
 
 
 async def set_language(connection: Connection, subscription_id: UUID, language: str) -> None:
@@ -164,6 +177,11 @@ async def set_quiet_hours(
     await deliveries.put_off_anew(connection, subscription_id)
 
 
+async def set_reminders(connection: Connection, subscription_id: UUID, wanted: bool) -> None:
+    """Change whether a subscription reminds of deadlines."""
+    await connection.execute(_sql.set_reminders, subscription_id, wanted)
+
+
 async def add_secret(connection: Connection, subscription_id: UUID, kind: str, sealed: bytes) -> None:
     """Give a webhook a secret to sign with."""
     await connection.execute(_sql.add_secret, subscription_id, kind, sealed)
@@ -176,7 +194,7 @@ async def retire_secrets(connection: Connection, subscription_id: UUID, overlap_
     return kind
 
 
-def _columns(wanted: Filter) -> tuple[Any, ...]:
+def columns(wanted: Filter) -> tuple[Any, ...]:
     """Spell a filter for the planner: the filter itself, then f_types to f_words."""
     value = wanted.value
     return (

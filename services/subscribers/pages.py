@@ -1,6 +1,7 @@
 """Renders the pages that people see, each in its reader's language."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import services
 from services.runtime.language import install, languages, speech, spoken
+from services.subscribers import assets
 
 _OURS = Path(services.__file__).parents[1] / "templates" / "pages"
 #: The address of a page is a secret of its reader's, and one button is all that it can do.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -29,7 +31,8 @@ Render = Callable[..., HTMLResponse]
 def renderer(templates_dir: str) -> Render:
     """Make the renderer; the files in `templates_dir`/pages replace ours, one by one."""
     directories = [Path(templates_dir) / "pages", _OURS] if templates_dir else [_OURS]
-    environments = {code: _environment(directories, code) for code in languages()}
+    files = assets.load(templates_dir)
+    environments = {code: _environment(directories, code, files) for code in languages()}
 
     def render(name: str, status: int, language: str, **shown: Any) -> HTMLResponse:
         code = spoken(language)
@@ -39,7 +42,9 @@ def renderer(templates_dir: str) -> Render:
     return render
 
 
-def _environment(directories: Sequence[Path], language: str) -> Environment:
+def _environment(
+    directories: Sequence[Path], language: str, files: Mapping[str, assets.Asset]
+) -> Environment:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(directories),
         autoescape=True,
@@ -48,4 +53,5 @@ def _environment(directories: Sequence[Path], language: str) -> Environment:
         lstrip_blocks=True,
     )
     install(environment, speech(language))
+    environment.globals["asset"] = partial(assets.address, files)
     return environment

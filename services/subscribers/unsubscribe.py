@@ -91,7 +91,7 @@ def _page(render: Render, name: str, request: Request, row: subscriptions.Row | 
         return render("unknown", 404, _accepted_language(request))
     page = "unsubscribed" if row["status"] == "ended" else name
     shown = {key: row[key] for key in ("subscriber", "channel", "destination")}
-    return render(page, 200, row["language"], **shown)
+    return render(page, 200, row["language"], token=request.path_params["token"], **shown)
 
 
 def _accepted_language(request: Request) -> str:

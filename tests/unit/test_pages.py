@@ -6,7 +6,12 @@ import pytest
 
 from services.subscribers.pages import renderer
 
-SHOWN = {"subscriber": "<b>Corda</b> 100%", "channel": "email", "destination": "c…@corda.example"}
+SHOWN = {
+    "subscriber": "<b>Corda</b> 100%",
+    "channel": "email",
+    "destination": "c…@corda.example",
+    "token": "t",
+}
 
 
 @pytest.mark.parametrize(

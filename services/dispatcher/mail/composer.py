@@ -72,7 +72,7 @@ class Composer:
 
         Two calls for one delivery give the same mail, but for its Date.
         """
-        recipient = _mailable(message.target)
+        recipient = mailable(message.target)
         if message.mailing is not None:
             return self._compose_mailing(message, message.mailing, recipient)
         prepared = self._prepare(message)
@@ -149,7 +149,7 @@ def read_sender(settings: Settings) -> Sender:
     return Sender(name, address, public_url)
 
 
-def _mailable(address: str) -> str:
+def mailable(address: str) -> str:
     """Let an address through that needs no quoting anywhere (RFC 5321 `Dot-string@Domain`)."""
     local = address.partition("@")[0]
     if len(address) > 254 or len(local) > 64 or "=?" in local or not _ADDRESS.fullmatch(address):

@@ -1,0 +1,1 @@
+"""The portal: everything that an incubator does itself, in the browser."""

@@ -1,0 +1,1 @@
+"""Code that receivers of webhooks may copy; tests run it against signatures of ours."""
