@@ -86,13 +86,14 @@ async def heads(connection: Connection, carriers: Sequence[Claim]) -> list[Row]:
 
 
 async def take_along(connection: Connection, carriers: Sequence[Claim]) -> list[Row]:
-    """Note that what mailings carry is being sent with them; return what it is, by carrier.
+    """Note that what mailings carry is being sent with them; return what it is, always in the same order.
 
     What was withdrawn, unsubscribed, superseded or late meanwhile is no longer among it.
     """
-    return await connection.fetch(
+    rows = await connection.fetch(
         _sql.take_along, [carrier.id for carrier in carriers], [carrier.attempt for carrier in carriers]
     )
+    return sorted(rows, key=lambda row: (row["subscription_id"], row["id"]))
 
 
 async def reminded_of(connection: Connection, carriers: Sequence[Claim]) -> list[Row]:

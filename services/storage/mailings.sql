@@ -154,7 +154,7 @@ WITH carriers AS (
 UPDATE deliveries d SET state = 'sending', attempts = c.attempts, lease_until = 'infinity', reason = NULL
 FROM carriers c
 WHERE d.mailing_id = c.carries AND d.state = 'pending' AND (d.expires_at IS NULL OR d.expires_at > now())
-RETURNING c.id AS carrier, d.event_id, d.subscription_id, d.match
+RETURNING c.id AS carrier, d.id, d.event_id, d.subscription_id, d.match
 
 -- name: reminded_of
 -- What mailings remind of, where it still stands.

@@ -161,9 +161,9 @@ async def set_cadence(connection: Connection, subscription_id: UUID, cadence: st
 
     What waits for a digest goes at once, or waits for the next one of the new cadence.
     """
-    await connection.execute(_sql.set_cadence, subscription_id, cadence)
-    await deliveries.let_go(connection, subscription_id, "cadence_changed")
-    await deliveries.put_off_anew(connection, subscription_id)
+    if await connection.fetchval(_sql.set_cadence, subscription_id, cadence):
+        await deliveries.let_go(connection, subscription_id, "cadence_changed")
+        await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_quiet_hours(
@@ -173,8 +173,8 @@ async def set_quiet_hours(
 
     What is owed to it follows the new hours.
     """
-    await connection.execute(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None)))
-    await deliveries.put_off_anew(connection, subscription_id)
+    if await connection.fetchval(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None))):
+        await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_reminders(connection: Connection, subscription_id: UUID, wanted: bool) -> None:

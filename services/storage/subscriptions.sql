@@ -100,12 +100,15 @@ WHERE id = $1
 UPDATE subscriptions SET language = $2 WHERE id = $1
 
 -- name: set_cadence
+-- No row when it is that already.
 -- $1 id, $2 cadence
-UPDATE subscriptions SET cadence = $2 WHERE id = $1
+UPDATE subscriptions SET cadence = $2 WHERE id = $1 AND cadence <> $2 RETURNING id
 
 -- name: set_quiet_hours
+-- No row when they are those already.
 -- $1 id, $2 from, $3 until (both null: none)
-UPDATE subscriptions SET quiet_from = $2, quiet_until = $3 WHERE id = $1
+UPDATE subscriptions SET quiet_from = $2, quiet_until = $3
+WHERE id = $1 AND (quiet_from, quiet_until) IS DISTINCT FROM ($2::time, $3::time) RETURNING id
 
 -- name: set_reminders
 -- $1 id, $2 whether it reminds of deadlines

@@ -218,6 +218,15 @@ async def test_who_moves_gets_it_at_the_new_address(post: Post) -> None:
     assert await post.stand(one, two) == [("sent", None)] * 2
 
 
+async def test_the_same_cadence_again_leaves_a_digest_as_it_is(post: Post) -> None:
+    somebody = await post.somebody()
+    await post.books.plan(at=at(MONDAY))
+    await post.make(DUE)
+    await change(post, somebody, lambda c: subscriptions.set_cadence(c, somebody.id, "daily"))
+    assert len(await post.mails()) == 1
+    assert await post.stand(somebody) == [("sent", None)]
+
+
 async def test_other_quiet_hours_leave_a_digest_as_it_is(post: Post) -> None:
     somebody = await post.somebody()
     await post.books.plan(at=at(MONDAY))
