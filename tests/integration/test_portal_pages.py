@@ -50,6 +50,13 @@ async def test_the_overview_says_what_was_told_why_by_which_way_and_how_it_stand
     assert page.text.count('<h2 class="title">') == 1
 
 
+async def test_a_title_in_another_language_says_which(here: Town) -> None:
+    house = await here.house()
+    await here.books.plan(data=opportunity(title={"fr": "Des capteurs"}))
+    page = await (await here.signed_in(house)).get("/portal")
+    assert '<span lang="fr">Des capteurs</span>' in page.text
+
+
 async def test_moments_are_told_by_the_clock_of_the_house(here: Town) -> None:
     house = await here.house(timezone="America/New_York")
     await here.books.plan()
