@@ -32,6 +32,8 @@ AREAS = (
     ("*digest*", "cadence"),
     ("*reminder*", "cadence"),
     ("*cadence*", "cadence"),
+    ("*change[ds].*", "cadence"),
+    ("*standing*", "cadence"),
     ("*passing*", "passing"),
     ("*passed*", "passing"),
     ("*portal*", "portal"),

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import admin, ledger, publish, serve, subscribers, up
+from services.cli import admin, ledger, publish, serve, subscriber, up
 from services.cli.doctor import doctor
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("publish")(publish.publish)
-app.add_typer(subscribers.subscribers, name="subscribers")
+app.add_typer(subscriber.subscribers, name="subscribers")
 app.add_typer(ledger.events, name="events")
 app.add_typer(ledger.deliveries, name="deliveries")
 app.command("replay")(ledger.replay)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 import aiohttp
+from yarl import URL
 
 from services.domain.egress import Networks, exempt, refusal
 
@@ -71,3 +72,26 @@ def session(
         trust_env=False,
         auto_decompress=False,
     )
+
+
+class Sessions:
+    """Guarded sessions, opened when they are needed: one for https, one for http."""
+
+    def __init__(self, allowed: Networks, *, limit: int, timeout_seconds: float) -> None:
+        self._allowed, self._limit, self._timeout_seconds = allowed, limit, timeout_seconds
+        self._opened: dict[bool, aiohttp.ClientSession] = {}
+
+    def to(self, url: URL) -> aiohttp.ClientSession:
+        """Give the session that reaches a URL. Needs a running loop."""
+        plain = url.scheme == "http"
+        if plain not in self._opened:
+            self._opened[plain] = session(
+                self._allowed, limit=self._limit, timeout_seconds=self._timeout_seconds, plain=plain
+            )
+        return self._opened[plain]
+
+    async def close(self) -> None:
+        """Give back connections; a later call opens new ones."""
+        while self._opened:
+            _, opened = self._opened.popitem()
+            await opened.close()

@@ -1,93 +1,73 @@
-"""Tells the owner of a target that was disabled, by another way: a mail to the contact.
+"""Tells the people of a subscriber that a target was disabled: by letters to its contact and its people.
 
-Where the contact is the very address that mails came back from, there is no other way here.
-A notice is due until it was told; one that cannot be mailed is tried for three days, then given up.
+The address that mails came back from, or that complained, is told nothing: it is no way to anybody.
 """
 
 import asyncio
 import logging
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
+from collections.abc import Sequence
+from datetime import timedelta
 
 import asyncpg
-from aiosmtplib import SMTPException
 
-from services.dispatcher.mail.composer import read_sender
-from services.dispatcher.mail.pool import Pool as MailPool
-from services.dispatcher.mail.pool import pool_of
-from services.dispatcher.mail.templates import Templates
-from services.domain.retry import RetryPolicy
-from services.runtime.clock import utc_now
-from services.runtime.database import UNAVAILABLE, Pool
+from services.runtime.database import UNAVAILABLE, Connection, Pool
 from services.runtime.settings import Settings
+from services.runtime.vault import Vault
 from services.runtime.waiting import until
-from services.storage import notices
+from services.storage import letters, notices
+from services.storage.letters import Letter
 
 log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 5.0
-_POLICY = RetryPolicy.parse("1m 10m 1h 6h 12h 24h 24h")
+_AT_ONCE = 50
+_USEFUL_FOR = timedelta(days=3)
 
 
 async def run_notices(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
-    """Tell owners until `stop`."""
-    mail, templates = pool_of(settings), Templates(settings.templates_dir)
-    try:
-        while not stop.is_set():
-            try:
-                await _tell_due(pool, settings, mail, templates)
-            except UNAVAILABLE as error:
-                log.info("notices wait for the database: %s", type(error).__name__)
-            await until(stop, _PAUSE_SECONDS)
-    finally:
-        await mail.close()
+    """Have owners told until `stop`."""
+    vault = Vault(settings)
+    while not stop.is_set():
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                await _tell_due(connection, vault, settings)
+        except UNAVAILABLE as error:
+            log.info("notices wait for the database: %s", type(error).__name__)
+        await until(stop, _PAUSE_SECONDS)
 
 
-async def _tell_due(pool: Pool, settings: Settings, mail: MailPool, templates: Templates) -> None:
-    async with pool.acquire() as connection:
-        due = await notices.claim(connection, lease_seconds=4 * settings.email_timeout_seconds)
-    for notice in due:
-        outcome = await _tell(notice, settings, mail, templates)
-        wait = _POLICY.wait_after(notice["attempts"]) if outcome.startswith("later") else None
-        again_at = None if wait is None else utc_now() + wait
-        async with pool.acquire() as connection:
-            await notices.settle(connection, notice["id"], outcome, again_at)
+async def _tell_due(connection: Connection, vault: Vault, settings: Settings) -> None:
+    """Write the letters and settle the notices, all in one transaction: nobody is told twice."""
+    for notice in await notices.take(connection, limit=_AT_ONCE):
+        recipients = whom(notice)
+        for recipient in recipients:
+            await letters.add(connection, vault, letter_of(notice, recipient, settings))
+        outcome = _outcome(notice, recipients)
+        await notices.settle(connection, notice["id"], outcome)
         log.warning("endpoint disabled: subscription %s, owner: %s", notice["subscription_id"], outcome)
 
 
-async def _tell(notice: asyncpg.Record, settings: Settings, mail: MailPool, templates: Templates) -> str:
-    if not notice["contact"]:
-        return "no contact is known"
-    if notice["channel"] == "email" and notice["contact"].lower() == notice["target"].lower():
-        return "no other address is known"
-    sender = read_sender(settings)
-    message = write_notice(notice, settings, templates)
-    try:
-        await mail.send(sender.address, notice["contact"], message.as_bytes())
-    except (SMTPException, OSError) as error:
-        return f"later: {type(error).__name__}"
-    return "told by mail"
+def whom(notice: asyncpg.Record) -> list[str]:
+    """List whom to tell: the contact and the people, each once, but not the address that is dead."""
+    dead = notice["target"].lower() if notice["channel"] == "email" else ""
+    known = [address for address in (notice["contact"], *notice["people"]) if address]
+    first_spelling = {address.lower(): address for address in reversed(known)}
+    return [first_spelling[key] for key in dict.fromkeys(map(str.lower, known)) if key != dead]
 
 
-def write_notice(notice: asyncpg.Record, settings: Settings, templates: Templates) -> EmailMessage:
-    """Write the mail to an owner, in the language of the subscriber."""
-    sender, language = read_sender(settings), templates.language(notice["language"])
+def letter_of(notice: asyncpg.Record, recipient: str, settings: Settings) -> Letter:
+    """Write down what a letter about this notice shows."""
     shown = {
         "subscriber": notice["subscriber"],
         "target": notice["target"],
         "reason": notice["kind"],
         "days": settings.disable_after_hours / 24,
-        "sender": sender.name or sender.address,
+        "alone": notice["alone"],
     }
-    letter = templates.letter("disabled", language, shown)
-    message = EmailMessage(policy=SMTP)
-    message["From"] = settings.mail_from
-    message["To"] = notice["contact"]
-    message["Subject"] = letter.subject
-    message["Date"] = format_datetime(utc_now())
-    message["Message-ID"] = f"<{notice['id'].hex}@{sender.domain}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
-    message["Content-Language"] = language
-    return message
+    return Letter("disabled", recipient, notice["language"], shown, _USEFUL_FOR)
+
+
+def _outcome(notice: asyncpg.Record, recipients: Sequence[str]) -> str:
+    if recipients:
+        return f"told by letter: {len(recipients)}"
+    known = notice["contact"] or notice["people"]
+    return "no other address is known" if known else "no contact is known"

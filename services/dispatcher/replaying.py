@@ -22,6 +22,7 @@ OBSTACLES = {
     "pending": "the subscription is not confirmed",
     "deadline": "the opportunity's deadline has passed",
     "withdrawn": "the opportunity was withdrawn",
+    "superseded": "a newer version of the opportunity took its place",
 }
 
 

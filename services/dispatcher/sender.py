@@ -19,18 +19,18 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.dispatcher import metrics
-from services.dispatcher.announcements import Announcements
+from services.dispatcher.contents import Content, Contents
 from services.dispatcher.message import Channel, Message
 from services.dispatcher.pace import FIRST_OF_EACH, FIRST_OF_HOST, FLOOR_OF_EACH, FLOOR_OF_HOST, Pace
 from services.dispatcher.recorder import Recorder
 from services.domain.delivery import (
-    EXCERPT_BYTES,
     Interrupted,
     Outcome,
     Permanent,
     Sent,
     Temporary,
     settle,
+    storable,
 )
 from services.domain.retry import RetryPolicy
 from services.runtime.clock import utc_now
@@ -71,12 +71,12 @@ class Sender:
         *,
         pool: Pool,
         recorder: Recorder,
-        announcements: Announcements,
+        contents: Contents,
         vault: Vault,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._channel, self._policy, self._pool = channel, policy, pool
-        self._recorder, self._announcements, self._vault = recorder, announcements, vault
+        self._recorder, self._contents, self._vault = recorder, contents, vault
         self._clock = clock
         self._hosts = Pace[str](first=FIRST_OF_HOST, floor=FLOOR_OF_HOST, cap=policy.destination_slots)
         self._receivers = Pace[UUID](first=FIRST_OF_EACH, floor=FLOOR_OF_EACH, cap=policy.destination_slots)
@@ -105,8 +105,8 @@ class Sender:
             self._news.clear()
             free = self._free()
             claims, nothing_for = await self._claim(free) if free > 0 else ([], _POLL_SECONDS)
-            for claim in claims:
-                self._start(claim)
+            for claim, content in claims:
+                self._start(claim, content)
             await (self._idle(nothing_for) if nothing_for else self._gather())
         except UNAVAILABLE as error:
             log.warning(
@@ -118,7 +118,7 @@ class Sender:
         # what is sent but not recorded counts too: a crash repeats no more than there are slots
         return max(0, self._policy.slots - len(self._tasks) - self._recorder.backlog)
 
-    async def _claim(self, free: int) -> tuple[list[Claim], float]:
+    async def _claim(self, free: int) -> tuple[list[tuple[Claim, Content]], float]:
         """Borrow what is due, and tell for how many seconds there is nothing more; 0 is unknown.
 
         All on one connection: what comes in meanwhile waits for as few answers as can be.
@@ -136,17 +136,17 @@ class Sender:
         async with self._pool.acquire() as connection:
             claims = await deliveries.claim(connection, self._channel.name, limits)
             if claims:
-                await self._announcements.learn(connection, claims)
-                return claims, 0.0 if _more_behind(claims, limits) else _AGAIN_SECONDS
+                said = await self._contents.learn(connection, claims)
+                return said, 0.0 if _more_behind(claims, limits) else _AGAIN_SECONDS
             due = await deliveries.next_due(connection, self._channel.name)
         seconds = (due - self._clock()).total_seconds() if due else _POLL_SECONDS
         return [], min(max(seconds, _SHORTEST_SECONDS), _POLL_SECONDS)
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, content: Content) -> None:
         self._hosts.begin(claim.destination)
         self._receivers.begin(claim.subscription_id)
         self._retries += claim.attempt > 1
-        task = asyncio.create_task(self._attempt(claim))
+        task = asyncio.create_task(self._attempt(claim, content))
         self._tasks[task] = claim
         task.add_done_callback(self._done)
 
@@ -166,9 +166,9 @@ class Sender:
         self._look_again = None
         self._news.set()
 
-    async def _attempt(self, claim: Claim) -> None:
+    async def _attempt(self, claim: Claim, content: Content) -> None:
         started_at, begun = self._clock(), time.perf_counter()
-        outcome = await self._send(claim)
+        outcome = await self._send(claim, content)
         if self._hosts.full(claim.destination) or self._receivers.full(claim.subscription_id):
             self._look_again_soon()
         self._hosts.end(claim.destination, answered_well=isinstance(outcome, Sent))
@@ -189,16 +189,16 @@ class Sender:
             outcome=type(outcome).__name__.lower(),
             code=outcome.code,
             error=None if isinstance(outcome, Sent) else outcome.error,
-            excerpt=_storable(outcome.excerpt),
+            excerpt=storable(outcome.excerpt),
             gone=isinstance(outcome, Permanent) and outcome.gone,
         )
         self._recorder.put(result)
         metrics.attempted(self._channel.name, result)
 
-    async def _send(self, claim: Claim) -> Outcome:
+    async def _send(self, claim: Claim, content: Content) -> Outcome:
         try:
             async with asyncio.timeout(self._policy.attempt_seconds):
-                return await self._channel.send(self._message(claim))
+                return await self._channel.send(self._message(claim, content))
         except TimeoutError:
             return Temporary("timeout", at_least=timedelta(seconds=60))
         except asyncio.CancelledError:
@@ -207,11 +207,11 @@ class Sender:
             log.exception("channel %s failed unexpectedly: delivery %s", self._channel.name, claim.id)
             return Temporary("unexpected")
 
-    def _message(self, claim: Claim) -> Message:
+    def _message(self, claim: Claim, content: Content) -> Message:
         return Message(
             delivery_id=claim.id,
             attempt=claim.attempt,
-            announcement=self._announcements[claim.event_id],
+            announcement=content.announcement,
             subscription_id=claim.subscription_id,
             subscriber_id=claim.subscriber_id,
             subscriber=claim.subscriber,
@@ -220,6 +220,8 @@ class Sender:
             match=claim.match,
             unsubscribe_token=self._vault.open(claim.unsubscribe_seal),
             secrets=tuple(self._vault.open(sealed) for sealed in claim.secrets),
+            since=content.since,
+            mailing=content.mailing,
         )
 
     async def _gather(self) -> None:
@@ -274,9 +276,3 @@ def _more_behind(claims: Sequence[Claim], limits: Limits) -> bool:
         or any(n >= limits.room.get(key, limits.room_else) for key, n in hosts.items())
         or any(n >= limits.room_of_each.get(key, limits.room_of_each_else) for key, n in receivers.items())
     )
-
-
-def _storable(excerpt: str) -> str:
-    """Cut an answer to what is kept of it, as text that Postgres holds."""
-    raw = excerpt.encode("utf-8", "replace")[:EXCERPT_BYTES]
-    return raw.decode("utf-8", "ignore").replace("\x00", "")

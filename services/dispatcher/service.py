@@ -1,4 +1,4 @@
-"""Wires the dispatcher: planner, senders, sweeper, status stream, notices, and its routes."""
+"""Wires the dispatcher: planner, mailings, senders, sweeper, letters, probes, and its routes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from services.dispatcher import api
-from services.dispatcher.announcements import Announcements
+from services.dispatcher.contents import Contents
+from services.dispatcher.letters import run_letters
+from services.dispatcher.mailings import run_mailings
 from services.dispatcher.notices import run_notices
 from services.dispatcher.planner import Assigned, run_planner
+from services.dispatcher.probes import run_probes
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS, ChannelSpec
 from services.dispatcher.sender import Sender
@@ -42,8 +45,11 @@ async def run_dispatcher(
         stop,
         run_planner(pool, settings, stop, assigned),
         run_sweeper(pool, settings, stop),
+        run_mailings(pool, stop),
         run_status_relay(pool, settings, stop),
         run_notices(pool, settings, stop),
+        run_letters(pool, settings, stop),
+        run_probes(pool, settings, stop),
         listen(settings.database_url, "deliveries_owed", wake, stop),
         *(sender.run(stop) for sender in senders),
     )
@@ -56,6 +62,6 @@ def _sender(spec: ChannelSpec, pool: Pool, settings: Settings, vault: Vault) -> 
         spec.policy(settings),
         pool=pool,
         recorder=recorder,
-        announcements=Announcements(),
+        contents=Contents(),
         vault=vault,
     )

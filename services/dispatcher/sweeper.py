@@ -1,4 +1,4 @@
-"""Puts right what time brings: leases that ran out, deadlines that passed, suppressions that are over."""
+"""Puts right what time brings: leases that ran out, deadlines that passed, questions never answered."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from services.dispatcher import metrics
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.settings import Settings
 from services.runtime.waiting import until
-from services.storage import bounces, deliveries
+from services.storage import bounces, confirmations, deliveries, erasing
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
@@ -38,3 +38,6 @@ async def sweep(pool: Pool) -> None:
             log.info("deadline passed: %d deliveries expired", late)
         if over := await bounces.release_expired(connection):
             log.info("suppressions over: %d subscriptions are told again", over)
+        if lapsed := await confirmations.lapse(connection):
+            log.info("never confirmed: %d subscriptions ended", lapsed)
+        await erasing.mop_up(connection)

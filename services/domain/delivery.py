@@ -6,6 +6,7 @@ Rules:
 3. `sent` says that the next hop accepted it, no more.
 4. An attempt stopped by our own shutdown does not count.
 5. Nothing is tried at or after the opportunity's deadline.
+6. What goes with a digest is `pending` until the digest is being sent, and then what the digest is.
 """
 
 from dataclasses import dataclass
@@ -37,11 +38,11 @@ OWED = frozenset(State) - FINAL
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(
-        # retrying: put off untried, because the endpoint's circuit breaker is open
+        # retrying: put off untried, because the circuit breaker is open or quiet hours run
         {State.SENDING, State.RETRYING, State.SUPPRESSED, State.EXPIRED, State.CANCELLED}
     ),
     State.SENDING: frozenset(
-        # pending: a first attempt that our own shutdown stopped
+        # pending: a first attempt that our own shutdown stopped, or what a digest carries until its next try
         {
             State.SENT,
             State.RETRYING,
@@ -176,3 +177,9 @@ def _later(
     if expires_at is not None and now + wait >= expires_at:
         return Step(State.EXPIRED, attempts, reason="deadline")
     return Step(State.RETRYING, attempts, now + wait, reason=error)
+
+
+def storable(excerpt: str) -> str:
+    """Cut an answer to what is kept of it, as text that Postgres holds."""
+    raw = excerpt.encode("utf-8", "replace")[:EXCERPT_BYTES]
+    return raw.decode("utf-8", "ignore").replace("\x00", "")

@@ -68,7 +68,7 @@ def explain(match: Mapping[str, Any], said: Speech, *, told_before: bool = False
 
     `told_before`: the event is a notice to those who were told of the opportunity, whatever their filter.
     """
-    if told_before:
+    if told_before or match.get("told_before"):
         return said.gettext("You receive this because we told you of it before.")
     criteria = _criteria(match, said)
     types = [_named(_TYPES, code, said) for code in _texts(match.get("types"))]

@@ -3,11 +3,12 @@
 Rules:
 1. A field that we do not know is refused by name, so that a typing error never goes unnoticed.
 2. A target is kept as it will be used: a mail domain in lower case, a URL in its one ASCII form.
-3. What we cannot do yet is refused with a sentence; it is never accepted and left undone.
+3. Digests are mails; what else is sent, is sent at once.
 4. Addresses and secrets stay out of repr.
 """
 
 import re
+from datetime import time
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import available_timezones
 
@@ -35,6 +36,7 @@ from services.domain.signing import SYMMETRIC, check_secret
 Kind = Literal["incubator", "accelerator", "network", "other"]
 ChannelName = Literal["email", "webhook"]
 Algorithm = Literal["v1", "v1a"]
+Cadence = Literal["immediate", "daily", "weekly"]
 
 DEFAULT_LANGUAGE = "nl"
 DEFAULT_TIMEZONE = "Europe/Brussels"
@@ -42,6 +44,7 @@ DEFAULT_TIMEZONE = "Europe/Brussels"
 REMINDER_DAYS = (14, 5, 1)
 _SLUG = re.compile(r"[a-z0-9](-?[a-z0-9]){0,62}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def is_slug(text: str) -> bool:
@@ -70,6 +73,12 @@ def _timezone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("must be a time zone by its IANA name, such as Europe/Brussels")
     return name
+
+
+def _time_of_day(text: str) -> str:
+    if not _TIME.fullmatch(text):
+        raise ValueError("must be a time of the day in hours and minutes, such as 20:00")
+    return text
 
 
 def _reminders(days: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,6 +122,11 @@ _Filter = Annotated[Filter, BeforeValidator(_empty_for_null)]
 _Target = Annotated[str, BeforeValidator(_stripped), StringConstraints(min_length=1, max_length=2_000)]
 _ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
 _EVERYTHING = parse_filter(None)
+_Clock = Annotated[
+    str,
+    AfterValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TIME.pattern}$", "examples": ["20:00"]}),
+]
 
 
 class _Given(BaseModel):
@@ -120,7 +134,7 @@ class _Given(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """The fields that were given, as plain JSON values; what was left out stays out."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -131,6 +145,31 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class _Patch(_Given):
     # what is left out stays as it is, so the schema must not promise a default
     model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
+class QuietHours(_Given):
+    """From when until when nothing is sent, by the subscriber's clock; over midnight when `from` is later."""
+
+    from_: _Clock = Field(alias="from")
+    until: _Clock
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.from_ == self.until:
+            raise ValueError("must begin and end at different times; leave quiet hours out for none")
+        return self
+
+    @property
+    def times(self) -> tuple[time, time]:
+        """The two times of the day."""
+        return time.fromisoformat(self.from_), time.fromisoformat(self.until)
+
+
+class PersonIn(_Given):
+    """Somebody who may sign in for a subscriber, and is told when something needs them."""
+
+    name: _Name = Field(repr=False)
+    email: Address = Field(repr=False)
 
 
 class SubscriberIn(_Given):
@@ -168,7 +207,8 @@ class SubscriptionIn(_Given):
     channel: ChannelName
     target: _Target = Field(repr=False)
     filter: _Filter = _EVERYTHING
-    cadence: Literal["immediate", "daily", "weekly"] = "immediate"
+    cadence: Cadence = "immediate"
+    quiet_hours: QuietHours | None = None
     language: LanguageCode | None = None
     verify: bool = False
     secret: Annotated[str, Field(max_length=200)] | None = Field(None, repr=False)
@@ -181,17 +221,8 @@ class SubscriptionIn(_Given):
 
     @field_validator("cadence")
     @classmethod
-    def _at_once(cls, cadence: str) -> str:
-        if cadence != "immediate":
-            raise ValueError("digests are not sent yet; choose immediate, or leave cadence out")
-        return cadence
-
-    @field_validator("verify")
-    @classmethod
-    def _without_asking(cls, verify: bool) -> bool:
-        if verify:
-            raise ValueError("owners are not asked to confirm yet; ask them yourself, and leave verify out")
-        return verify
+    def _gathered_in_mails_only(cls, cadence: str, info: ValidationInfo) -> str:
+        return _checked_cadence(info.data.get("channel"), cadence)
 
     @field_validator("secret")
     @classmethod
@@ -212,16 +243,23 @@ class SubscriptionIn(_Given):
 
 
 class SubscriptionPatch(_Patch):
-    """What changes about a subscription; a null filter takes every restriction away."""
+    """What changes about a subscription; a null filter or null quiet hours take every restriction away."""
 
     target: _Target = Field("", repr=False)
     filter: _Filter = _EVERYTHING
+    cadence: Cadence = "immediate"
+    quiet_hours: QuietHours | None = None
     language: LanguageCode = DEFAULT_LANGUAGE
 
     @field_validator("target")
     @classmethod
     def _reachable(cls, target: str, info: ValidationInfo) -> str:
         return _checked_target((info.context or {}).get("channel"), target, info)
+
+    @field_validator("cadence")
+    @classmethod
+    def _gathered_in_mails_only(cls, cadence: str, info: ValidationInfo) -> str:
+        return _checked_cadence((info.context or {}).get("channel"), cadence)
 
 
 class Rotation(_Given):
@@ -236,6 +274,12 @@ def _checked_target(channel: str | None, target: str, info: ValidationInfo) -> s
     if channel == "webhook":
         return check_target(target, (info.context or {}).get("allowed", ()))
     return target  # the channel itself is refused already
+
+
+def _checked_cadence(channel: str | None, cadence: str) -> str:
+    if channel == "webhook" and cadence != "immediate":
+        raise ValueError("a webhook is told at once; only mails are gathered into a daily or weekly digest")
+    return cadence
 
 
 def _checked_address(text: str) -> str:
@@ -262,6 +306,11 @@ def parse_subscriber(value: object) -> SubscriberIn:
     return _parse(SubscriberIn, value)
 
 
+def parse_person(value: object) -> PersonIn:
+    """Read a new person; raise `Invalid` with a problem per bad field."""
+    return _parse(PersonIn, value)
+
+
 def parse_subscriber_patch(value: object) -> SubscriberPatch:
     """Read changes to a subscriber; raise `Invalid` with a problem per bad field."""
     return _parse(SubscriberPatch, value)
@@ -280,6 +329,16 @@ def parse_subscription_patch(value: object, channel: str, allowed: Networks) -> 
 def parse_rotation(value: object) -> Rotation:
     """Read how a secret is to be replaced; raise `Invalid`."""
     return _parse(Rotation, value)
+
+
+def mailbox_of(address: str) -> str:
+    """Name the mailbox behind an address, so that spelling it otherwise does not make it another.
+
+    >>> mailbox_of("Info+omroeper@Start-It.example")
+    'info@start-it.example'
+    """
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def destination_of(channel: str, target: str) -> str:

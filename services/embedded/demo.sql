@@ -7,5 +7,5 @@ WHERE channel = 'webhook' AND target ~ '^http://127\.0\.0\.1:\d+/demo/hooks/' AN
 
 -- name: owed
 -- How many deliveries are owed, and of which events.
-SELECT event_id, count(*) FROM deliveries WHERE state IN ('pending', 'sending', 'retrying', 'unknown')
+SELECT event_id, count(*) FROM deliveries WHERE event_id IS NOT NULL AND state IN ('pending', 'sending', 'retrying', 'unknown')
 GROUP BY event_id ORDER BY event_id

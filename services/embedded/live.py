@@ -15,14 +15,18 @@ from rich.text import Text
 
 from services.domain.delivery import FINAL, State
 from services.domain.matching import title_of
+from services.domain.standing import standing
 from services.embedded.up import Machine
 from services.runtime.clock import utc_now
 from services.runtime.database import UNAVAILABLE
+from services.runtime.language import SOURCE, speech
 from services.runtime.waiting import until
 from services.storage import ledger
 from services.storage.ledger import Which
 
 _EVERY_SECONDS = 0.25
+#: What waits for these may do so for a week; nobody watches it that long.
+_PATIENT = {"digest", "quiet_hours"}
 _STYLES = {State.SENT: "green", State.RETRYING: "yellow", State.SENDING: "cyan", State.PENDING: "dim"}
 
 
@@ -124,7 +128,7 @@ def _table() -> Table:
 
 def _settled(rows: list[Any], heads: dict[UUID, Any]) -> bool:
     planned = bool(heads) and all(head["planned_at"] for head in heads.values())
-    return planned and all(row["state"] in FINAL for row in rows)
+    return planned and all(row["state"] in FINAL or row["reason"] in _PATIENT for row in rows)
 
 
 def _interest(row: Any) -> tuple[bool, float]:
@@ -141,6 +145,8 @@ def _latency(row: Any, accepted_at: datetime) -> str:
 
 
 def _note(row: Any) -> str:
+    if row["reason"] in _PATIENT:
+        return standing(row["reason"], speech(SOURCE))
     if row["state"] == State.RETRYING and row["next_attempt_at"]:
         wait = (row["next_attempt_at"] - utc_now()).total_seconds()
         return f"{row['reason']}, again in {max(wait, 0):.0f} s"

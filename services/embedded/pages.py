@@ -19,6 +19,7 @@ import services
 from services.domain.matching import title_of
 from services.domain.passing_on import hops
 from services.domain.reason import explain
+from services.domain.standing import standing
 from services.embedded.mailbox import Mailbox
 from services.embedded.receivers import Receivers
 from services.runtime.database import Pool
@@ -93,7 +94,10 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
         for row in counts:
             totals[row["state"]] = totals.get(row["state"], 0) + row["count"]
         said = speech(SOURCE)
-        deliveries = [{**row, "why": explain(row["match"], said)} for row in rows]
+        deliveries = [
+            {**row, "why": explain(row["match"], said), "standing": standing(row["reason"], said)}
+            for row in rows
+        ]
         return render(
             "demo/ledger.html.j2",
             event=event,

@@ -1,6 +1,6 @@
 """Bounces: what came back about mails, and the list of subscriptions left alone for it.
 
-Everything runs in the caller's transaction, and takes hold of the subscription first.
+Everything runs in the caller's transaction, and takes hold of the subscriptions first.
 """
 
 from datetime import datetime
@@ -52,28 +52,32 @@ async def refused(connection: Connection, refusal: Bounce, now: datetime) -> Tak
 
 
 async def _note(connection: Connection, mail: asyncpg.Record, bounce: Bounce, now: datetime) -> Taken:
-    subscription = await subscriptions.lock(connection, mail["subscription_id"])
-    kept = await connection.fetchval(
-        _sql.note, bounce.delivery_id, str(bounce.kind), now, bounce.status, bounce.detail
-    )
-    if kept is None:
+    rows = await connection.fetch(_sql.concerned, bounce.delivery_id)
+    concerned = [await subscriptions.lock(connection, row["subscription_id"]) for row in rows]
+    what = (bounce.delivery_id, str(bounce.kind), now, bounce.status, bounce.detail)
+    if await connection.fetchval(_sql.note, *what) is None:
         return Taken.REPEATED
-    if bounce.kind not in _COUNTED or subscription is None:
+    await connection.execute(_sql.note_of_carried, *what)
+    if bounce.kind not in _COUNTED:
         return Taken.NOTED
-    suppressed = await _judge(connection, mail, subscription["status"], now)
-    return Taken.SUPPRESSED if suppressed else Taken.NOTED
+    # a digest goes to one address, and so says the same of every subscription that has it
+    verdicts = [await _judge(connection, each, mail["subscriber_id"], now) for each in concerned if each]
+    return Taken.SUPPRESSED if any(verdicts) else Taken.NOTED
 
 
-async def _judge(connection: Connection, mail: asyncpg.Record, status: str, now: datetime) -> bool:
+async def _judge(
+    connection: Connection, subscription: asyncpg.Record, subscriber_id: UUID, now: datetime
+) -> bool:
+    status = subscription["status"]
     if status not in ("active", "paused", "disabled"):
         return False  # nothing is sent to it any more, or not yet
-    rows = await connection.fetch(_sql.history, mail["subscription_id"], mail["subscriber_id"])
+    rows = await connection.fetch(_sql.history, subscription["id"], subscriber_id)
     verdict = judge([Told(r["sent_at"], r["kind"] and Kind(r["kind"]), r["at"]) for r in rows], now)
     if verdict is None:
         return False
     was = "active" if status == "disabled" else status
-    await health.disable(connection, mail["subscription_id"], verdict.reason)
-    await connection.execute(_sql.suppress, mail["subscription_id"], verdict.reason, was, verdict.until)
+    await health.disable(connection, subscription["id"], verdict.reason)
+    await connection.execute(_sql.suppress, subscription["id"], verdict.reason, was, verdict.until)
     return True
 
 

@@ -21,10 +21,30 @@ INSERT INTO receipts (delivery_id, kind, at, status, detail) VALUES ($1, $2, $3,
 ON CONFLICT (delivery_id, kind) DO NOTHING
 RETURNING id
 
+-- name: note_of_carried
+-- What came back about a mailing came back about everything that went with it.
+-- $1 carrier's id, $2 kind, $3 at, $4 status, $5 detail
+INSERT INTO receipts (delivery_id, kind, at, status, detail)
+SELECT d.id, $2, $3, $4, $5
+FROM deliveries c JOIN deliveries d ON d.mailing_id = c.carries
+WHERE c.id = $1 AND d.attempts >= 1 AND d.state NOT IN ('cancelled', 'suppressed', 'expired')
+ON CONFLICT (delivery_id, kind) DO NOTHING
+
+-- name: concerned
+-- Whose mail it was: its subscription's, and of those whose deliveries went with it.
+-- $1 delivery id
+SELECT subscription_id FROM deliveries WHERE id = $1
+UNION
+SELECT d.subscription_id FROM deliveries c JOIN deliveries d ON d.mailing_id = c.carries
+WHERE c.id = $1 AND d.attempts >= 1
+ORDER BY subscription_id
+
 -- name: history
 -- A subscription's newest mails since its address was changed or released, with what came back about each.
+-- A digest is one mail, whatever went with it.
 -- $1 subscription id, $2 its subscriber's id
-SELECT coalesce(d.settled_at, r.at) AS sent_at, r.kind, r.at
+SELECT max(sent_at) AS sent_at, kind, max(at) AS at FROM (
+SELECT coalesce(d.mailing_id, d.carries, d.id) AS mail, coalesce(d.settled_at, r.at) AS sent_at, r.kind, r.at
 FROM deliveries d
 LEFT JOIN receipts r ON r.delivery_id = d.id AND r.kind IN ('hard', 'soft', 'complaint')
 WHERE d.subscriber_id = $2 AND d.subscription_id = $1 AND (d.state = 'sent' OR r.id IS NOT NULL)
@@ -33,6 +53,8 @@ WHERE d.subscriber_id = $2 AND d.subscription_id = $1 AND (d.state = 'sent' OR r
     (SELECT max(released_at) FROM suppressions WHERE subscription_id = $1),
     '-infinity')
 ORDER BY d.id DESC LIMIT 1000
+) came_back
+GROUP BY mail, kind
 
 -- name: suppress
 -- Put a subscription on the list; one that would have ended may be made to stay, never the other way.
@@ -78,6 +100,10 @@ WHERE d.subscription_id = $1
   AND NOT (e.type IN ('opportunity.published', 'opportunity.updated') AND EXISTS (
         SELECT FROM events w WHERE w.subject = e.subject AND w.type = 'opportunity.withdrawn'
           AND w.version >= e.version))
+  AND NOT EXISTS (
+        SELECT FROM events n JOIN deliveries o ON o.event_id = n.id
+        WHERE n.subject = e.subject AND precedes(e, n) AND o.subscription_id = d.subscription_id
+          AND o.state NOT IN ('failed', 'suppressed', 'expired', 'cancelled'))
   AND NOT EXISTS (SELECT FROM deliveries newer WHERE newer.event_id = d.event_id
                     AND newer.subscription_id = d.subscription_id AND newer.replay > d.replay)
 ORDER BY d.id LIMIT $4

@@ -19,11 +19,13 @@ _sql = queries.load(__file__)
 class Claim:
     """A delivery borrowed for one attempt (counted from 1); the attempt number fences its outcome.
 
+    It is about the event `event_id`, or else `carries` a mailing, and its `match` says nothing.
     `probe`: it is the one that a half-open circuit breaker lets through.
     """
 
     id: UUID
-    event_id: UUID
+    event_id: UUID | None
+    carries: UUID | None
     subscription_id: UUID
     subscriber_id: UUID
     destination: str = field(repr=False)
@@ -144,6 +146,31 @@ async def stop_owed(connection: Connection, subscription_id: UUID, state: State,
     await connection.fetch(_sql.lock_owed, subscription_id)
     count: int = await connection.fetchval(_sql.stop_owed, subscription_id, str(state), reason)
     return count
+
+
+async def let_go(
+    connection: Connection, subscription_id: UUID, reason: str, *, reminders: bool = False
+) -> None:
+    """Take what a locked subscription is owed out of the digests it was to go with, and its reminders."""
+    await connection.fetch(_sql.lock_owed, subscription_id)
+    await connection.execute(_sql.let_go, subscription_id, reason, reminders)
+
+
+async def put_off_anew(connection: Connection, subscription_id: UUID) -> None:
+    """Judge again when a locked subscription is told of what it is owed: at once, later, in a digest.
+
+    What is in a digest that was made already goes with that. Runs in the caller's transaction.
+    """
+    await connection.execute(_sql.put_off_anew, subscription_id)
+    await connection.execute(_sql.wake)
+
+
+async def earlier(
+    connection: Connection, asked: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Find which earlier version (event id) was sent last, by subscription and event asked for."""
+    rows = await connection.fetch(_sql.earlier, [s for s, _ in asked], [e for _, e in asked])
+    return {(row["subscription_id"], row["event_id"]): row["earlier"] for row in rows}
 
 
 async def announcements(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:

@@ -20,7 +20,8 @@ retries AS (
 ),
 first_tries AS (
   SELECT id, subscription_id, destination, turn FROM deliveries
-  WHERE channel = $1 AND state = 'pending' AND (expires_at IS NULL OR expires_at > now())
+  WHERE channel = $1 AND state = 'pending' AND gather_until IS NULL
+    AND (expires_at IS NULL OR expires_at > now())
     AND destination <> ALL (ARRAY(SELECT destination FROM busy WHERE room <= 0))
     AND subscription_id <> ALL (ARRAY(SELECT subscription_id FROM busy_each WHERE room <= 0))
   ORDER BY turn LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -63,10 +64,11 @@ claimed AS (
   UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1, next_attempt_at = NULL,
     lease_until = now() + make_interval(secs => $4)
   FROM chosen c WHERE d.id = c.id AND c.go AND c.fits
-  RETURNING d.id, d.event_id, d.subscription_id, d.subscriber_id, d.destination, d.attempts, d.match,
+  RETURNING d.id, d.event_id, d.carries, d.subscription_id, d.subscriber_id, d.destination, d.attempts, d.match,
     d.expires_at, c.probe
 )
-SELECT c.id, c.event_id, c.subscription_id, c.subscriber_id, c.destination, c.attempts AS attempt, c.match, c.expires_at, c.probe,
+SELECT c.id, c.event_id, c.carries, c.subscription_id, c.subscriber_id, c.destination, c.attempts AS attempt,
+  c.match, c.expires_at, c.probe,
   s.target, s.language, s.unsubscribe_seal, r.name AS subscriber,
   ARRAY(SELECT w.sealed FROM webhook_secrets w
         WHERE w.subscription_id = c.subscription_id AND (w.expires_at IS NULL OR w.expires_at > now())
@@ -89,7 +91,8 @@ WHERE d.id = mine.id AND d.attempts = mine.attempt AND d.state = 'sending'
 
 -- name: record
 -- Write attempts down and settle their deliveries, where the attempt still holds the lease.
--- Whoever asked meanwhile to stop (withdrawn, unsubscribed) is heard before another try.
+-- Whoever asked meanwhile to stop (withdrawn, unsubscribed) is heard before another try. A next try in quiet hours
+-- waits for their end; a digest comes at the hour that was asked for.
 -- $1 ids, $2 attempt numbers, $3 states, $4 attempts that count, $5 next attempts, $6 reasons,
 -- $7 started at, $8 milliseconds, $9 outcomes, $10 codes, $11 errors, $12 excerpts
 WITH o AS (
@@ -102,7 +105,10 @@ settled AS (
   UPDATE deliveries d SET
     state = CASE WHEN d.cancel_reason IS NOT NULL AND o.again THEN 'cancelled' ELSE o.state::delivery_state END,
     reason = CASE WHEN d.cancel_reason IS NOT NULL AND o.again THEN d.cancel_reason ELSE o.reason END,
-    next_attempt_at = CASE WHEN d.cancel_reason IS NULL THEN o.next_attempt_at END,
+    next_attempt_at = CASE WHEN d.cancel_reason IS NULL AND o.next_attempt_at IS NOT NULL THEN coalesce((
+      SELECT in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, o.next_attempt_at), d.expires_at)
+      FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
+      WHERE s.id = d.subscription_id AND s.quiet_from IS NOT NULL AND d.carries IS NULL), o.next_attempt_at) END,
     settled_at = CASE WHEN o.final OR (d.cancel_reason IS NOT NULL AND o.again) THEN clock_timestamp() END,
     attempts = o.attempts,
     lease_until = NULL
@@ -155,10 +161,11 @@ FROM late WHERE d.id = late.id
 RETURNING d.id
 
 -- name: lock_owed
--- Keep what a subscription is owed from being claimed or settled meanwhile.
+-- Keep what a subscription is owed from being claimed or settled meanwhile; carriers first, as senders do.
 -- $1 subscription id
 SELECT id FROM deliveries
-WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending', 'unknown') ORDER BY id FOR UPDATE
+WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending', 'unknown')
+ORDER BY carries IS NULL, id FOR UPDATE
 
 -- name: stop_owed
 -- End what a subscription is still owed; what is being sent now may arrive, and is not tried again.
@@ -173,8 +180,65 @@ warned AS (
 )
 SELECT count(*) FROM stopped
 
+-- name: let_go
+-- Take what a subscription is owed out of the digests it was to go with. Those that it carries are called off,
+-- also for the other subscriptions of the address; one being sent goes on, and is not tried again.
+-- $1 subscription id, $2 reason, $3 its reminders, too
+WITH called_off AS (
+  UPDATE deliveries SET
+    state = CASE WHEN state = 'sending' THEN state ELSE 'cancelled' END,
+    reason = CASE WHEN state = 'sending' THEN reason ELSE $2 END,
+    cancel_reason = CASE WHEN state = 'sending' THEN $2 END,
+    next_attempt_at = NULL,
+    settled_at = CASE WHEN state <> 'sending' THEN now() END
+  WHERE subscription_id = $1 AND state IN ('pending', 'retrying', 'sending')
+    AND carries IN (SELECT id FROM mailings WHERE $3 OR kind <> 'reminder')
+)
+UPDATE deliveries SET mailing_id = NULL WHERE subscription_id = $1 AND state = 'pending' AND mailing_id IS NOT NULL
+
+-- name: put_off_anew
+-- Judge again when a subscription is told of what it is owed, after its quiet hours or cadence changed.
+-- What waits for the end of the night goes on waiting for that, if there still is one.
+-- $1 subscription id
+UPDATE deliveries d SET
+  state = CASE WHEN owed.at_once AND owed.quiet_until IS NOT NULL THEN 'retrying' ELSE d.state END,
+  reason = CASE WHEN NOT owed.at_once THEN 'digest' WHEN owed.quiet_until IS NOT NULL THEN 'quiet_hours'
+    ELSE nullif(d.reason, 'digest') END,
+  gather_until = CASE WHEN NOT owed.at_once THEN owed.digest_at END,
+  next_attempt_at = CASE WHEN owed.at_once AND owed.quiet_until IS NOT NULL THEN owed.quiet_until
+    WHEN d.state = 'retrying' THEN now() END
+FROM (
+  SELECT waiting.*, waiting.state = 'retrying' OR digest_at IS NULL AS at_once
+  FROM (
+    SELECT o.id, o.state,
+      in_time(digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, now()), o.expires_at) AS digest_at,
+      in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, now()), o.expires_at) AS quiet_until
+    FROM deliveries o JOIN subscriptions s ON s.id = o.subscription_id JOIN subscribers r ON r.id = o.subscriber_id
+    WHERE o.subscription_id = $1 AND o.event_id IS NOT NULL AND o.mailing_id IS NULL AND o.replay = 0
+      AND (o.state = 'pending' OR o.state = 'retrying' AND o.reason = 'quiet_hours')
+  ) waiting
+) owed
+WHERE d.id = owed.id
+
+-- name: wake
+-- Tell the dispatchers that something is owed.
+SELECT pg_notify('deliveries_owed', '')
+
 -- name: announcements
 -- The events that deliveries are about.
 -- $1 event ids
 SELECT id, source, ce_id, type, subject, version, coalesce(time, accepted_at) AS occurred_at, data, deadline
 FROM events WHERE id = ANY ($1::uuid[])
+
+-- name: earlier
+-- Which earlier version of these events these subscriptions were sent last; those that had none are left out.
+-- $1 subscription ids, $2 event id of each
+SELECT asked.subscription_id, asked.event_id, had.id AS earlier
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (subscription_id, event_id)
+JOIN events e ON e.id = asked.event_id
+CROSS JOIN LATERAL (
+  SELECT t.id FROM events t
+  JOIN deliveries d ON d.event_id = t.id AND d.subscription_id = asked.subscription_id AND d.state = 'sent'
+  WHERE t.subject = e.subject AND precedes(t, e)
+  ORDER BY t.version DESC, t.accepted_at DESC LIMIT 1
+) had

@@ -23,12 +23,16 @@ WHERE event_id = $1 GROUP BY channel, state ORDER BY channel, state
 
 -- name: deliveries_page
 -- Newest first, or oldest first within one event's ledger.
+-- What is gathered shows the attempts of its carrier; the carriers themselves are about no event.
 -- $1 event id, $2 subscriber slug, $3 channel, $4 state, $5 cursor, $6 oldest first, $7 limit; null: any
 SELECT d.id, d.event_id, r.slug AS subscriber, d.subscription_id, d.channel, d.state::text, d.attempts,
-  d.next_attempt_at, d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at,
-  (SELECT min(started_at) FROM attempts a WHERE a.delivery_id = d.id) AS first_attempt_at
+  CASE WHEN d.state = 'pending' THEN d.gather_until ELSE d.next_attempt_at END AS next_attempt_at,
+  d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at,
+  CASE WHEN d.mailing_id IS NULL THEN (SELECT min(started_at) FROM attempts a WHERE a.delivery_id = d.id)
+    ELSE (SELECT min(a.started_at) FROM attempts a JOIN deliveries c ON c.id = a.delivery_id
+          WHERE c.carries = d.mailing_id AND a.number <= d.attempts) END AS first_attempt_at
 FROM deliveries d JOIN subscribers r ON r.id = d.subscriber_id
-WHERE ($1::uuid IS NULL OR d.event_id = $1)
+WHERE d.event_id IS NOT NULL AND ($1::uuid IS NULL OR d.event_id = $1)
   AND ($2::text IS NULL OR r.slug = $2)
   AND ($3::text IS NULL OR d.channel = $3)
   AND ($4::text IS NULL OR d.state = $4::text::delivery_state)
@@ -38,14 +42,19 @@ ORDER BY CASE WHEN $6 THEN d.id END, d.id DESC LIMIT $7
 -- name: delivery
 -- $1 delivery id
 SELECT d.id, d.event_id, r.slug AS subscriber, d.subscription_id, d.channel, d.state::text, d.attempts,
-  d.next_attempt_at, d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at, d.expires_at
+  CASE WHEN d.state = 'pending' THEN d.gather_until ELSE d.next_attempt_at END AS next_attempt_at,
+  d.match, d.reason, d.replay, d.replay_of, d.created_at, d.settled_at, d.expires_at
 FROM deliveries d JOIN subscribers r ON r.id = d.subscriber_id
-WHERE d.id = $1
+WHERE d.id = $1 AND d.event_id IS NOT NULL
 
 -- name: attempts
+-- Of what went with a mailing: the attempts of its carrier in which it took part.
 -- $1 delivery id
 SELECT number, started_at, duration_ms, outcome, code, error, excerpt, next_attempt_at, late FROM attempts
-WHERE delivery_id = $1 ORDER BY id
+WHERE delivery_id = $1 OR delivery_id IN (
+    SELECT c.id FROM deliveries d JOIN deliveries c ON c.carries = d.mailing_id
+    WHERE d.id = $1 AND number <= d.attempts)
+ORDER BY id
 
 -- name: receipts
 -- What came back later about these deliveries.

@@ -1,6 +1,5 @@
-"""Notices: what the owner of an endpoint has to be told by another channel."""
+"""Notices: what the people of a subscriber have to be told by another way than the one that stopped."""
 
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -11,11 +10,11 @@ from services.storage import queries
 _sql = queries.load(__file__)
 
 
-async def claim(connection: Connection, *, lease_seconds: float) -> list[asyncpg.Record]:
-    """Borrow the notices that are due; they are due again when the lease ends unsettled."""
-    return await connection.fetch(_sql.claim, lease_seconds)
+async def take(connection: Connection, *, limit: int) -> list[asyncpg.Record]:
+    """Take the notices that are due, until the caller's transaction ends; others leave them alone."""
+    return await connection.fetch(_sql.take, limit)
 
 
-async def settle(connection: Connection, notice_id: UUID, outcome: str, again_at: datetime | None) -> None:
-    """Note what became of a notice, and when to try again."""
-    await connection.execute(_sql.settle, notice_id, outcome, again_at)
+async def settle(connection: Connection, notice_id: UUID, outcome: str) -> None:
+    """Note what became of a notice; it is not due any more."""
+    await connection.execute(_sql.settle, notice_id, outcome)

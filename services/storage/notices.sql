@@ -1,12 +1,15 @@
--- name: claim
--- Borrow the notices that are due, with what a mail about them needs.
--- $1 lease in seconds
-UPDATE notices n SET attempts = n.attempts + 1, due_at = now() + make_interval(secs => $1)
-FROM (SELECT id FROM notices WHERE due_at <= now() ORDER BY due_at LIMIT 50 FOR UPDATE SKIP LOCKED) AS due,
-  subscriptions s, subscribers r
-WHERE n.id = due.id AND s.id = n.subscription_id AND r.id = s.subscriber_id
-RETURNING n.id, n.subscription_id, n.kind, n.attempts, s.channel, s.target, r.name AS subscriber, r.contact, r.language
+-- name: take
+-- What is due, with whom to tell, and whether opportunities still reach the subscriber in another way.
+-- $1 how many at most
+SELECT n.id, n.subscription_id, n.kind, s.channel, s.target, r.name AS subscriber, r.contact, r.language,
+  ARRAY(SELECT p.email FROM people p WHERE p.subscriber_id = r.id ORDER BY p.id) AS people,
+  NOT EXISTS (SELECT FROM subscriptions other WHERE other.subscriber_id = r.id AND other.status = 'active') AS alone
+FROM notices n
+JOIN subscriptions s ON s.id = n.subscription_id
+JOIN subscribers r ON r.id = s.subscriber_id
+WHERE n.due_at <= clock_timestamp()
+ORDER BY n.due_at LIMIT $1 FOR UPDATE OF n SKIP LOCKED
 
 -- name: settle
--- $1 notice id, $2 what became of it, $3 when to try again (null: never)
-UPDATE notices SET outcome = $2, due_at = $3 WHERE id = $1
+-- $1 notice id, $2 what became of it
+UPDATE notices SET outcome = $2, due_at = NULL, attempts = attempts + 1 WHERE id = $1

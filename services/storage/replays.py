@@ -54,9 +54,14 @@ async def replay(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[U
 
 
 async def retry_now(connection: Connection, delivery_id: UUID) -> bool:
-    """Make a waiting delivery due, and its endpoint's breaker let it through; False if it does not wait."""
+    """Make a waiting delivery due, and its endpoint's breaker let it through; False if it does not wait.
+
+    What waits for a digest goes by itself; it is pending before and after, so that is False, too.
+    """
+    await connection.execute(_sql.not_with_digest, delivery_id)
     subscription = await connection.fetchval(_sql.retry_now, delivery_id)
     if subscription is None:
+        await connection.execute(_sql.wake_senders)
         return False
     await connection.execute(_sql.probe_now, subscription)
     await connection.execute(_sql.wake_senders)

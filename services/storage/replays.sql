@@ -10,6 +10,9 @@ SELECT d.id, d.state::text, r.slug AS subscriber, d.channel, d.event_id,
     WHEN s.status <> 'active' THEN s.status::text
     WHEN d.expires_at <= now() THEN 'deadline'
     WHEN EXISTS (SELECT FROM events w WHERE w.subject = e.subject AND withdraws(w, e)) THEN 'withdrawn'
+    WHEN EXISTS (SELECT FROM events n JOIN deliveries o ON o.event_id = n.id
+                 WHERE n.subject = e.subject AND precedes(e, n) AND o.subscription_id = d.subscription_id
+                   AND o.state NOT IN ('failed', 'suppressed', 'expired', 'cancelled')) THEN 'superseded'
   END AS obstacle
 FROM deliveries d
 JOIN events e ON e.id = d.event_id
@@ -46,9 +49,19 @@ ON CONFLICT (event_id, subscription_id, replay) DO NOTHING
 RETURNING id, replay_of
 
 -- name: retry_now
--- Make a delivery that waits due at once.
+-- Make a delivery that waits due at once; one that went with a mailing, by its carrier.
 -- $1 delivery id
-UPDATE deliveries SET next_attempt_at = now() WHERE id = $1 AND state = 'retrying' RETURNING subscription_id
+UPDATE deliveries SET next_attempt_at = now()
+WHERE state = 'retrying' AND id IN (
+  SELECT $1::uuid UNION ALL
+  SELECT c.id FROM deliveries d JOIN deliveries c ON c.carries = d.mailing_id WHERE d.id = $1 AND d.state = 'pending')
+RETURNING subscription_id
+
+-- name: not_with_digest
+-- Have what waits for its digest go at once, by itself.
+-- $1 delivery id
+UPDATE deliveries SET gather_until = NULL, reason = NULL
+WHERE id = $1 AND state = 'pending' AND gather_until IS NOT NULL AND mailing_id IS NULL
 
 -- name: probe_now
 -- Let the next delivery through an open circuit breaker.

@@ -12,6 +12,7 @@ from services.storage import queries, subscriptions
 
 _sql = queries.load(__file__)
 Row = asyncpg.Record
+_CLOCK = {"timezone", "digest_hour", "digest_weekday"}
 
 
 async def add(connection: Connection, new: SubscriberIn) -> UUID | None:
@@ -45,8 +46,14 @@ async def hold(connection: Connection, slug: str) -> Row | None:
 
 
 async def change(connection: Connection, slug: str, values: Mapping[str, Any]) -> bool:
-    """Change the named columns; False when there is no such subscriber."""
-    return await connection.fetchval(_sql.change, slug, dict(values)) is not None
+    """Change the named columns; False when there is no such subscriber.
+
+    Another clock, hour or weekday also counts for what waits for a digest already.
+    """
+    changed = await connection.fetchval(_sql.change, slug, dict(values))
+    if changed is not None and _CLOCK & values.keys():
+        await connection.execute(_sql.gather_anew, changed)
+    return changed is not None
 
 
 async def import_turn(connection: Connection) -> None:

@@ -54,9 +54,24 @@ UPDATE subscribers SET
   digest_hour = coalesce(($2::jsonb ->> 'digest_hour')::smallint, digest_hour),
   digest_weekday = coalesce(($2::jsonb ->> 'digest_weekday')::smallint, digest_weekday),
   reminder_days = CASE WHEN $2::jsonb ? 'reminder_days'
-    THEN ARRAY(SELECT jsonb_array_elements_text($2::jsonb -> 'reminder_days')::smallint) ELSE reminder_days END
+    THEN ARRAY(SELECT jsonb_array_elements_text($2::jsonb -> 'reminder_days')::smallint) ELSE reminder_days END,
+  remind_at = least(remind_at, clock_timestamp())
 WHERE slug = $1 AND ended_at IS NULL
 RETURNING id
+
+-- name: gather_anew
+-- What waits for a digest waits for the next one by the subscriber's clock as it is now.
+-- $1 id
+UPDATE deliveries d SET gather_until = anew.digest_at, reason = CASE WHEN anew.digest_at IS NOT NULL THEN d.reason END
+FROM (
+  SELECT o.id, in_time(
+      digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, now()), o.expires_at) AS digest_at
+  FROM subscribers r
+  JOIN subscriptions s ON s.subscriber_id = r.id AND s.cadence <> 'immediate'
+  JOIN deliveries o ON o.subscription_id = s.id
+  WHERE r.id = $1 AND o.state = 'pending' AND o.gather_until > now() AND o.mailing_id IS NULL
+) anew
+WHERE d.id = anew.id
 
 -- name: lock_to_end
 -- The strongest lock: it waits for planners that owe something to this subscriber, and has new ones wait.

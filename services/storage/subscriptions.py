@@ -97,6 +97,15 @@ async def end(connection: Connection, subscription_id: UUID, reason: str) -> boo
     return True
 
 
+async def end_mails(connection: Connection, subscription_id: UUID, reason: str, *, every: bool) -> None:
+    """End a subscription, and those whose opportunities come in the same digest. Idempotent.
+
+    With `every`, all subscriptions that its subscriber has at its address.
+    """
+    for row in await connection.fetch(_sql.sharing, subscription_id, every):
+        await end(connection, row["id"], reason)
+
+
 async def pause(connection: Connection, subscription_id: UUID) -> None:
     """Pause a locked subscription: what it is owed is suppressed, and so is what comes until it resumes.
 
@@ -115,9 +124,23 @@ async def resume(connection: Connection, subscription_id: UUID) -> None:
     await health.heal(connection, [subscription_id])
 
 
+async def confirm(connection: Connection, subscription_id: UUID, target: str) -> bool:
+    """Make a subscription active whose owner said yes, or proved to be it, for this very target.
+
+    False when it is not pending, or has another target by now. Runs in the caller's transaction.
+    """
+    return await connection.fetchval(_sql.confirm, subscription_id, target) is not None
+
+
+async def note_pending(connection: Connection, subscription_id: UUID, reason: str) -> bool:
+    """Say why a subscription is still pending; False when it is not."""
+    return await connection.fetchval(_sql.note_pending, subscription_id, reason) is not None
+
+
 async def set_target(connection: Connection, subscription_id: UUID, channel: str, target: str) -> None:
     """Move a locked subscription, with what it is owed; how the old target did no longer counts."""
     destination = destination_of(channel, target)
+    await deliveries.let_go(connection, subscription_id, "moved", reminders=True)
     await connection.execute(_sql.set_target, subscription_id, target, destination)
     await connection.execute(_sql.redirect_owed, subscription_id, destination)
     await health.heal(connection, [subscription_id])
@@ -134,15 +157,24 @@ async def set_language(connection: Connection, subscription_id: UUID, language: 
 
 
 async def set_cadence(connection: Connection, subscription_id: UUID, cadence: str) -> None:
-    """Change how often a subscription is told: `immediate`, `daily` or `weekly`."""
+    """Change how often a locked subscription is told: `immediate`, `daily` or `weekly`.
+
+    What waits for a digest goes at once, or waits for the next one of the new cadence.
+    """
     await connection.execute(_sql.set_cadence, subscription_id, cadence)
+    await deliveries.let_go(connection, subscription_id, "cadence_changed")
+    await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_quiet_hours(
     connection: Connection, subscription_id: UUID, quiet: tuple[time, time] | None
 ) -> None:
-    """Change from when until when nothing is sent, by the subscriber's clock; None: never."""
+    """Change from when until when nothing is sent to a locked subscription, by its clock; None: never.
+
+    What is owed to it follows the new hours.
+    """
     await connection.execute(_sql.set_quiet_hours, subscription_id, *(quiet or (None, None)))
+    await deliveries.put_off_anew(connection, subscription_id)
 
 
 async def set_reminders(connection: Connection, subscription_id: UUID, wanted: bool) -> None:

@@ -15,7 +15,7 @@ RETURNING id
 -- $1 id
 SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
   s.quiet_until, s.language,
-  s.status::text, s.status_reason, s.created_at, s.ended_at, s.ended_reason,
+  s.status::text, s.status_reason, s.confirmed_at, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
 WHERE s.id = $1
@@ -25,7 +25,7 @@ WHERE s.id = $1
 -- $1 subscriber id
 SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
   s.quiet_until, s.language,
-  s.status::text, s.status_reason, s.created_at, s.ended_at, s.ended_reason,
+  s.status::text, s.status_reason, s.confirmed_at, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
 WHERE s.subscriber_id = $1 ORDER BY s.id
@@ -34,9 +34,9 @@ WHERE s.subscriber_id = $1 ORDER BY s.id
 -- Where these subscribers are told, and where they were; for each target the live one, else the last to end.
 -- $1 subscriber ids
 SELECT DISTINCT ON (subscriber_id, channel, target)
-  id, subscriber_id, channel, target, filter, status::text, ended_reason
+  id, subscriber_id, channel, target, filter, cadence, quiet_from, quiet_until, language, status::text, ended_reason
 FROM subscriptions WHERE subscriber_id = ANY ($1::uuid[])
-ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST
+ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST, id
 
 -- name: by_token
 -- $1 hash of the unsubscribe token
@@ -49,6 +49,14 @@ WHERE s.unsubscribe_hash = $1
 -- $1 id
 SELECT id, channel, status::text FROM subscriptions WHERE id = $1 FOR UPDATE
 
+-- name: sharing
+-- Which subscriptions of a subscriber share their mails with one: a digest is about all of an address and cadence.
+-- $1 id, $2 all of the address, whatever their cadence
+SELECT o.id FROM subscriptions s JOIN subscriptions o ON o.subscriber_id = s.subscriber_id
+WHERE s.id = $1 AND (o.id = s.id OR s.channel = 'email' AND o.channel = 'email' AND o.status <> 'ended'
+  AND lower(o.target) = lower(s.target) AND ($2 OR s.cadence <> 'immediate' AND o.cadence = s.cadence))
+ORDER BY o.id
+
 -- name: end
 -- $1 id, $2 reason
 UPDATE subscriptions SET status = 'ended', ended_at = clock_timestamp(), ended_reason = $2 WHERE id = $1
@@ -57,9 +65,23 @@ UPDATE subscriptions SET status = 'ended', ended_at = clock_timestamp(), ended_r
 -- $1 id, $2 status
 UPDATE subscriptions SET status = $2::text::subscription_status, status_reason = NULL WHERE id = $1
 
+-- name: confirm
+-- Active, if it waits for that and still goes where its owner said yes.
+-- $1 id, $2 target
+UPDATE subscriptions SET status = 'active', status_reason = NULL, confirmed_at = clock_timestamp()
+WHERE id = $1 AND status = 'pending' AND target = $2
+RETURNING id
+
+-- name: note_pending
+-- $1 id, $2 reason
+UPDATE subscriptions SET status_reason = $2 WHERE id = $1 AND status = 'pending' RETURNING id
+
 -- name: set_target
+-- Whoever confirmed the old target says nothing of the new one.
 -- $1 id, $2 target, $3 destination
-UPDATE subscriptions SET target = $2, destination = $3 WHERE id = $1
+UPDATE subscriptions SET target = $2, destination = $3,
+  confirmed_at = CASE WHEN target = $2 THEN confirmed_at END
+WHERE id = $1
 
 -- name: redirect_owed
 -- What is owed goes to the new target, and takes its turn among what goes there.

@@ -1,7 +1,7 @@
 """What the registry answers: the records as others see them."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     409: {"description": "It stands in the way of what is there"},
     413: {"description": "The body is too large"},
     422: {"description": "Something is wrong with it; `errors` points at each field"},
+    429: {"description": "Asked for too often; `Retry-After` says when again"},
 }
 
 
@@ -46,6 +47,13 @@ class ListedSubscriber(Subscriber):
     subscription_count: int
 
 
+class QuietHours(BaseModel):
+    """From when until when nothing is sent, by the subscriber's clock."""
+
+    from_: str = Field(alias="from")
+    until: str
+
+
 class Subscription(BaseModel):
     """A way by which a subscriber is told; `subscriber` is a slug."""
 
@@ -56,11 +64,13 @@ class Subscription(BaseModel):
     destination: str = Field(description="What shares its fate: a web host, or a mail domain")
     filter: dict[str, Any]
     cadence: str
-    quiet_from: time | None = Field(description="Nothing is sent from then …")
-    quiet_until: time | None = Field(description="… until then, by the subscriber's clock")
+    quiet_hours: QuietHours | None = Field(description="When nothing is sent, by the subscriber's clock")
     language: str
     status: str = Field(description="pending, active, paused, disabled or ended")
     status_reason: str | None
+    confirmed_at: datetime | None = Field(
+        description="When its owner confirmed it, or the webhook proved itself; null: an operator vouches"
+    )
     algorithm: str | None = Field(description="How its webhooks are signed: v1 or v1a; null for others")
     created_at: datetime
     ended_at: datetime | None
@@ -76,9 +86,26 @@ class NewSubscription(Subscription):
     )
 
 
-class SubscriberInFull(Subscriber):
-    """A subscriber with its subscriptions, the ended ones too."""
+class Person(BaseModel):
+    """Somebody who may sign in for a subscriber, and is told when something needs them."""
 
+    id: UUID
+    name: str
+    email: str
+    created_at: datetime
+
+
+class PersonList(BaseModel):
+    """A subscriber's people, in the order in which they came."""
+
+    items: list[Person]
+    next: None = None
+
+
+class SubscriberInFull(Subscriber):
+    """A subscriber with its people and subscriptions, the ended ones too."""
+
+    people: list[Person]
     subscriptions: list[Subscription]
 
 
@@ -107,9 +134,22 @@ class Rotated(BaseModel):
 
 def subscription(row: Any) -> Subscription:
     """Write a subscription down."""
-    return Subscription(**dict(row))
+    return Subscription(**subscription_fields(row))
 
 
-def in_full(row: Any, subscriptions: Sequence[Any]) -> SubscriberInFull:
-    """Write a subscriber down, with its subscriptions."""
-    return SubscriberInFull(**dict(row), subscriptions=[subscription(item) for item in subscriptions])
+def subscription_fields(row: Any) -> dict[str, Any]:
+    """Name what a subscription's row holds as the API does."""
+    fields = dict(row)
+    begin, end = fields.pop("quiet_from"), fields.pop("quiet_until")
+    # midnight counts as something, too
+    quiet = None if begin is None else {"from": f"{begin:%H:%M}", "until": f"{end:%H:%M}"}
+    return {**fields, "quiet_hours": quiet}
+
+
+def in_full(row: Any, people: Sequence[Any], subscriptions: Sequence[Any]) -> SubscriberInFull:
+    """Write a subscriber down, with its people and subscriptions."""
+    return SubscriberInFull(
+        **dict(row),
+        people=[Person(**dict(item)) for item in people],
+        subscriptions=[subscription(item) for item in subscriptions],
+    )

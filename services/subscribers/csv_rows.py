@@ -3,7 +3,9 @@
 Rules:
 1. Separated by commas or semicolons, as the header line is; in UTF-8, with or without a BOM.
 2. An empty cell says nothing: what is known stays, what is new gets its default.
-3. `filter` is the JSON of a subscription's filter; `language` is the subscriber's.
+3. `filter` is the JSON of a subscription's filter; `language` is the subscriber's, and
+   `subscription_language` is said where a subscription has another.
+4. People are added, and never removed by leaving them out.
 
 Source: RFC 4180.
 """
@@ -15,14 +17,36 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from services.domain.egress import Networks
-from services.domain.problems import Invalid
+from services.domain.problems import Invalid, Problem
 from services.domain.strict_json import parse_json
-from services.domain.subscriber import SubscriberIn, SubscriptionIn, parse_subscriber, parse_subscription
+from services.domain.subscriber import (
+    PersonIn,
+    SubscriberIn,
+    SubscriptionIn,
+    parse_person,
+    parse_subscriber,
+    parse_subscription,
+)
+from services.subscribers.csv_cells import read as read_cell
+from services.subscribers.csv_cells import read_days, read_people, read_quiet_hours
 
 MOST_ROWS = 10_000
-_SUBSCRIBER = ("slug", "name", "kind", "region", "language", "contact")
-_SUBSCRIPTION = ("channel", "target", "filter")
-COLUMNS = _SUBSCRIBER + _SUBSCRIPTION
+_ABOUT = ("slug", "name", "kind", "region", "language", "contact")
+_WHEN = ("timezone", "digest_hour", "digest_weekday", "reminder_days")
+_SUBSCRIBER = (*_ABOUT, *_WHEN, "people")
+_SUBSCRIPTION = ("channel", "target", "filter", "cadence", "quiet_hours", "subscription_language")
+COLUMNS = (
+    *_ABOUT,
+    "channel",
+    "target",
+    "filter",
+    "cadence",
+    "quiet_hours",
+    *_WHEN,
+    "people",
+    "subscription_language",
+)
+_MOST_PEOPLE = 50
 _NEEDED = ("slug", "name", "kind")
 _T = TypeVar("_T")
 
@@ -43,6 +67,7 @@ class Row:
     line: int
     slug: str
     subscriber: SubscriberIn | None = None
+    people: tuple[PersonIn, ...] = field(default=(), repr=False)
     subscription: SubscriptionIn | None = field(default=None, repr=False)
     problems: tuple[RowProblem, ...] = ()
 
@@ -61,6 +86,9 @@ def read_rows(text: str, allowed: Networks = ()) -> list[Row]:
         return [Row(1, "", problems=wrong)]
     reader = _Reader(header, allowed)
     return [reader.read(line, cells) for line, cells in records[1:]]
+
+
+_Known = tuple[SubscriberIn | None, tuple[PersonIn, ...]]
 
 
 class _Unreadable(Exception):
@@ -112,13 +140,13 @@ class _Reader:
 
     def __init__(self, header: Sequence[str], allowed: Networks) -> None:
         self._header, self._allowed = header, allowed
-        self._first: dict[str, tuple[int, Mapping[str, str], SubscriberIn | None]] = {}
+        self._first: dict[str, tuple[int, Mapping[str, str], _Known]] = {}
         self._lines: dict[tuple[str, str, str], int] = {}
 
     def read(self, line: int, cells: Sequence[str]) -> Row:
         """Read one row."""
         said = {
-            name: cell.strip()
+            name: read_cell(cell.strip())
             for name, cell in zip(self._header, cells, strict=False)
             if name and cell.strip()
         }
@@ -127,27 +155,26 @@ class _Reader:
             problems.append(
                 RowProblem(line, "", "this row has more cells than the header; is one not quoted?")
             )
-        subscriber = self._subscriber(line, said, problems)
+        known = self._subscriber(line, said, problems)
         subscription = self._subscription(line, said, problems)
-        return Row(line, said.get("slug", ""), subscriber, subscription, tuple(problems))
+        return Row(line, said.get("slug", ""), *known, subscription, tuple(problems))
 
-    def _subscriber(
-        self, line: int, said: Mapping[str, str], problems: list[RowProblem]
-    ) -> SubscriberIn | None:
+    def _subscriber(self, line: int, said: Mapping[str, str], problems: list[RowProblem]) -> _Known:
         about = {name: said[name] for name in _SUBSCRIBER if name in said}
         slug = said.get("slug", "")
         if slug in self._first:
-            first, before, subscriber = self._first[slug]
+            first, before, known = self._first[slug]
             problems += [
                 RowProblem(line, name, f"is not what line {first} says of this subscriber")
                 for name, text in about.items()
                 if before.get(name) != text
             ]
-            return subscriber
-        subscriber = _tried(lambda: parse_subscriber(about), line, problems)
+            return known
+        subscriber = _tried(lambda: parse_subscriber(_valued(about)), line, problems)
+        people = _tried(lambda: _people(about.get("people", "")), line, problems)
         if slug:
-            self._first[slug] = (line, about, subscriber)
-        return subscriber
+            self._first[slug] = (line, about, (subscriber, people or ()))
+        return subscriber, people or ()
 
     def _subscription(
         self, line: int, said: Mapping[str, str], problems: list[RowProblem]
@@ -163,10 +190,43 @@ class _Reader:
         return subscription
 
     def _subscribed(self, said: Mapping[str, str]) -> SubscriptionIn:
-        values: dict[str, Any] = {name: said[name] for name in ("channel", "target") if name in said}
+        values: dict[str, Any] = {
+            name: said[name] for name in ("channel", "target", "cadence") if name in said
+        }
         if "filter" in said:
             values["filter"] = _filter(said["filter"])
-        return parse_subscription(values, self._allowed)
+        if "quiet_hours" in said:
+            values["quiet_hours"] = read_quiet_hours(said["quiet_hours"])
+        if "subscription_language" in said:
+            values["language"] = said["subscription_language"]
+        try:
+            return parse_subscription(values, self._allowed)
+        except Invalid as error:
+            raise _named(error, "/language", "/subscription_language") from None
+
+
+def _valued(about: Mapping[str, str]) -> dict[str, Any]:
+    """Read the cells about a subscriber; a number that is none is left for the rules to point at."""
+    values: dict[str, Any] = {name: cell for name, cell in about.items() if name != "people"}
+    if "reminder_days" in values:
+        values["reminder_days"] = read_days(values["reminder_days"])
+    return values
+
+
+def _people(cell: str) -> tuple[PersonIn, ...]:
+    """Read people; whatever is wrong with one of them is wrong with the column."""
+    values = read_people(cell)
+    if len(values) > _MOST_PEOPLE:
+        raise Invalid(Problem("/people", f"has more than {_MOST_PEOPLE} people"))
+    try:
+        return tuple(parse_person(value) for value in values)
+    except Invalid as error:
+        raise Invalid(*(Problem(f"/people{p.pointer}", p.detail) for p in error.problems)) from None
+
+
+def _named(error: Invalid, field: str, column: str) -> Invalid:
+    """Point at the column of a field that has another name there."""
+    return Invalid(*(Problem(column, p.detail) if p.pointer == field else p for p in error.problems))
 
 
 def _filter(cell: str) -> Any:

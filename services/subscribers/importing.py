@@ -5,11 +5,11 @@ Rules:
    What is said of a subscriber once need not be said again, and must not be contradicted.
 2. The same file twice changes nothing the second time: a subscriber is known by its slug, a subscription
    by its subscriber, channel and target.
-3. Who unsubscribed stays unsubscribed, whatever a file says.
+3. Who unsubscribed stays unsubscribed, whatever a file says; also when all else about them was erased.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,16 @@ from uuid import UUID
 from services.domain.subscriber import SubscriberIn, SubscriptionIn
 from services.runtime.database import Connection, Pool
 from services.runtime.vault import Vault
-from services.storage import subscribers, subscriptions
+from services.storage import people, subscribers, subscriptions
+from services.storage.confirmations import UNANSWERED
+from services.storage.left_alone import LeaveAlone
 from services.subscribers.csv_rows import Row, RowProblem, read_rows
 from services.subscribers.subscribing import subscribe
 from services.subscribers.transaction import transact
+
+#: Why a subscription ended that a file may bring back: an operator ended it, or its owner was never heard of.
+_MAY_RETURN = frozenset({"ended", UNANSWERED})
+_Setter = Callable[[Connection, UUID, Any], Awaitable[None]]
 
 __all__ = ["NewSecret", "Report", "Row", "RowProblem", "import_rows", "read_rows"]
 
@@ -111,7 +117,7 @@ class _Import:
         if row.subscriber is None:
             return
         if row.slug not in self._ids:
-            self._ids[row.slug] = await self._subscriber(row.line, row.subscriber)
+            self._ids[row.slug] = await self._subscriber(row, row.subscriber)
         if row.subscription is not None:
             await self._subscription(row.subscriber, row.subscription)
 
@@ -127,16 +133,27 @@ class _Import:
             secrets=tuple(self._secrets),
         )
 
-    async def _subscriber(self, line: int, new: SubscriberIn) -> UUID:
-        before = self._known.get(new.slug)
+    async def _subscriber(self, row: Row, new: SubscriberIn) -> UUID:
+        before = self._known.get(row.slug)
         if before is None:
-            return await self._new_subscriber(line, new)
+            subscriber_id = await self._new_subscriber(row.line, new)
+            await self._people(subscriber_id, row)
+            return subscriber_id
+        known_id: UUID = before["id"]
         changes = {name: value for name, value in new.given().items() if before[name] != value}
         if changes:
             await subscribers.change(self._connection, new.slug, changes)
-        self._counts["changed" if changes else "unchanged"] += 1
-        subscriber_id: UUID = before["id"]
-        return subscriber_id
+        more = await self._people(known_id, row)
+        self._counts["changed" if changes or more else "unchanged"] += 1
+        return known_id
+
+    async def _people(self, subscriber_id: UUID, row: Row) -> bool:
+        """Add the people of a row who are new; tell whether there are any."""
+        added = [
+            await people.add(self._connection, subscriber_id, person.name, person.email)
+            for person in row.people
+        ]
+        return any(added)
 
     async def _new_subscriber(self, line: int, new: SubscriberIn) -> UUID:
         subscriber_id = await subscribers.add(self._connection, new)
@@ -148,20 +165,42 @@ class _Import:
 
     async def _subscription(self, subscriber: SubscriberIn, wanted: SubscriptionIn) -> None:
         before = self._targets.get((self._ids[subscriber.slug], wanted.channel, wanted.target))
-        if before is None or before["ended_reason"] == "ended":
+        if before is None or before["ended_reason"] in _MAY_RETURN:
             await self._new_subscription(subscriber, wanted)
         elif before["status"] == "ended":
             self._counts["unsubscribed"] += 1
-        elif "filter" in wanted.model_fields_set and wanted.filter.as_json() != before["filter"]:
-            await subscriptions.set_filter(self._connection, before["id"], wanted.filter)
-            self._counts["changed"] += 1
         else:
-            self._counts["unchanged"] += 1
+            changed = await self._change(before, wanted)
+            self._counts["changed" if changed else "unchanged"] += 1
+
+    async def _change(self, before: Any, wanted: SubscriptionIn) -> bool:
+        """Change what a row says otherwise about a subscription; tell whether it does."""
+        quiet = wanted.quiet_hours.times if wanted.quiet_hours else None
+        setters: dict[str, tuple[_Setter, Any, Any]] = {
+            "filter": (subscriptions.set_filter, wanted.filter, wanted.filter.as_json() == before["filter"]),
+            "cadence": (subscriptions.set_cadence, wanted.cadence, wanted.cadence == before["cadence"]),
+            "quiet_hours": (
+                subscriptions.set_quiet_hours,
+                quiet,
+                (quiet or (None, None)) == (before["quiet_from"], before["quiet_until"]),
+            ),
+            "language": (subscriptions.set_language, wanted.language, wanted.language == before["language"]),
+        }
+        changed = False
+        for name in setters.keys() & wanted.model_fields_set:
+            change, value, same = setters[name]
+            if not same:
+                await change(self._connection, before["id"], value)
+                changed = True
+        return changed
 
     async def _new_subscription(self, subscriber: SubscriberIn, wanted: SubscriptionIn) -> None:
-        added = await subscribe(
-            self._connection, self._vault, self._ids[subscriber.slug], wanted, self._language(subscriber)
-        )
+        subscriber_id, language = self._ids[subscriber.slug], self._language(subscriber)
+        try:
+            added = await subscribe(self._connection, self._vault, subscriber_id, wanted, language)
+        except LeaveAlone:
+            self._counts["unsubscribed"] += 1
+            return
         self._counts["added_subscriptions"] += 1
         if added.secret is not None:
             self._secrets.append(NewSecret(subscriber.slug, added.id, added.secret))

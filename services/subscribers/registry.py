@@ -20,10 +20,12 @@ from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
 from services.runtime.web.problems import Refused
-from services.storage import subscribers, subscriptions
+from services.storage import erasing, people, subscribers, subscriptions
 from services.storage.ledger import next_cursor
-from services.subscribers import answers, subscription_api
+from services.subscribers import answers, exporting, people_api, probe_api, subscription_api
 from services.subscribers.bodies import described, read_json
+from services.subscribers.consent import refusals
+from services.subscribers.known import held, shown, unknown_subscriber
 from services.subscribers.subscribing import subscribe
 from services.subscribers.transaction import transact
 
@@ -33,19 +35,23 @@ _Search = Annotated[
     str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Part of a slug or name")
 ]
 _Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]
+_Erase = Annotated[bool, Query(description="Forget who it was, for good")]
 _Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 
 
 def router(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRouter:
     """Make the routes of the registry."""
     routes = APIRouter()
-    routes.include_router(_subscribers(pool, guard, settings))
+    routes.include_router(_subscribers(pool, vault, guard, settings))
     routes.include_router(_subscriptions_of(pool, vault, guard, settings))
+    routes.include_router(exporting.router(pool, guard))
+    routes.include_router(people_api.router(pool, guard, settings))
+    routes.include_router(probe_api.router(pool, vault, guard))
     routes.include_router(subscription_api.router(pool, vault, guard, settings))
     return routes
 
 
-def _subscribers(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
+def _subscribers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1/subscribers", tags=["subscribers"])
     reading, writing = [guard.needs(*READING)], [guard.needs("registry")]
 
@@ -74,9 +80,9 @@ def _subscribers(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
 
     @routes.get("/{slug}", dependencies=reading, responses=answers.problems(404))
     async def show_subscriber(slug: str) -> answers.SubscriberInFull:
-        """Show a subscriber with its subscriptions."""
+        """Show a subscriber with its people and subscriptions."""
         async with pool.acquire() as connection:
-            return await _in_full(connection, slug)
+            return await in_full(connection, slug)
 
     @routes.patch(
         "/{slug}",
@@ -89,13 +95,14 @@ def _subscribers(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
         patch = parse_subscriber_patch(await read_json(request, settings.body_limit_bytes))
         return await transact(pool, lambda connection: _change(connection, slug, patch))
 
-    @routes.delete("/{slug}", status_code=204, dependencies=writing, responses=answers.problems(404))
-    async def end_subscriber(slug: str) -> None:
+    @routes.delete("/{slug}", status_code=204, dependencies=writing, responses=answers.problems(404, 422))
+    async def end_subscriber(slug: str, erase: _Erase = False) -> None:
         """End a subscriber with all its subscriptions; what they are owed is cancelled.
 
-        The records stay, and the slug stays taken.
+        The records stay, and the slug stays taken. With `erase` whatever names or reaches anybody goes for
+        good (GDPR article 17), also of one that ended before; the ledger's counts, states and times stay.
         """
-        if not (is_slug(slug) and await transact(pool, lambda c: subscribers.end(c, slug, "ended"))):
+        if not (is_slug(slug) and await transact(pool, lambda c: _end(c, vault, slug, erase=erase))):
             raise unknown_subscriber(slug)
 
     return routes
@@ -108,7 +115,7 @@ def _subscriptions_of(pool: Pool, vault: Vault, guard: Guard, settings: Settings
     async def list_subscriptions(slug: str) -> answers.SubscriptionList:
         """List a subscriber's subscriptions, oldest first, the ended ones too."""
         async with pool.acquire() as connection:
-            subscriber = await _in_full(connection, slug)
+            subscriber = await in_full(connection, slug)
         return answers.SubscriptionList(items=subscriber.subscriptions)
 
     @routes.post(
@@ -116,10 +123,13 @@ def _subscriptions_of(pool: Pool, vault: Vault, guard: Guard, settings: Settings
         status_code=201,
         dependencies=[guard.needs("registry")],
         openapi_extra=described(SubscriptionIn),
-        responses=answers.problems(404, 413, 422),
+        responses=answers.problems(404, 409, 413, 422, 429),
     )
     async def add_subscription(slug: str, request: Request, response: Response) -> answers.NewSubscription:
-        """Subscribe by a channel; active at once.
+        """Subscribe by a channel; active at once, or with `"verify": true` once its owner agrees.
+
+        Then the owner of a mailbox is asked by a letter; a webhook is asked for consent (CloudEvents abuse
+        protection), or else to answer a signed challenge, at once and a few times within a day.
 
         A webhook's answer carries its `secret`, this once. It is ours to make, or yours to supply
         (`whsec_…`). With `"algorithm": "v1a"` webhooks are signed with ed25519: the answer's `secret`
@@ -135,37 +145,39 @@ def _subscriptions_of(pool: Pool, vault: Vault, guard: Guard, settings: Settings
     return routes
 
 
-def unknown_subscriber(slug: str) -> Refused:
-    """Say that there is no such subscriber."""
-    shown = f" {slug!r}" if is_slug(slug) else ""
-    return Refused(404, f"There is no subscriber{shown}, or it has ended.")
+async def _end(connection: Connection, vault: Vault, slug: str, *, erase: bool) -> bool:
+    if erase:
+        return await erasing.erase(connection, vault, slug)
+    return await subscribers.end(connection, slug, "ended")
 
 
 async def _add(connection: Connection, new: SubscriberIn) -> answers.SubscriberInFull:
     if await subscribers.add(connection, new) is None:
         raise Refused(409, f"The slug {new.slug!r} is taken, now or by a subscriber that has ended.")
-    return await _in_full(connection, new.slug)
+    return await in_full(connection, new.slug)
 
 
 async def _change(connection: Connection, slug: str, patch: SubscriberPatch) -> answers.SubscriberInFull:
     if not (is_slug(slug) and await subscribers.change(connection, slug, patch.given())):
         raise unknown_subscriber(slug)
-    return await _in_full(connection, slug)
+    return await in_full(connection, slug)
 
 
-async def _in_full(connection: Connection, slug: str) -> answers.SubscriberInFull:
-    row = await subscribers.get(connection, slug) if is_slug(slug) else None
-    if row is None:
-        raise unknown_subscriber(slug)
-    return answers.in_full(row, await subscriptions.of_subscriber(connection, row["id"]))
+async def in_full(connection: Connection, slug: str) -> answers.SubscriberInFull:
+    """Read a subscriber with its people and subscriptions; raise `Refused` when there is none."""
+    row = await shown(connection, slug)
+    return answers.in_full(
+        row,
+        await people.of_subscriber(connection, row["id"]),
+        await subscriptions.of_subscriber(connection, row["id"]),
+    )
 
 
 async def _subscribe(
     connection: Connection, vault: Vault, slug: str, wanted: SubscriptionIn
 ) -> answers.NewSubscription:
-    subscriber = await subscribers.hold(connection, slug) if is_slug(slug) else None
-    if subscriber is None:
-        raise unknown_subscriber(slug)
-    added = await subscribe(connection, vault, subscriber["id"], wanted, subscriber["language"])
+    subscriber = await held(connection, slug)
+    with refusals():
+        added = await subscribe(connection, vault, subscriber["id"], wanted, subscriber["language"])
     row = await subscriptions.get(connection, added.id)
-    return answers.NewSubscription(**dict(row or {}), secret=added.secret)
+    return answers.NewSubscription(**answers.subscription_fields(row), secret=added.secret)

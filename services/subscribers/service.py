@@ -6,7 +6,7 @@ from services.runtime.database import Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
-from services.subscribers import registry, unsubscribe
+from services.subscribers import consent, registry, unsubscribe
 from services.subscribers.bounces import api as bounces
 from services.subscribers.bounces.lmtp import run_lmtp
 from services.subscribers.feeds import api as feeds
@@ -22,6 +22,7 @@ def routers(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> list[
     return [
         registry.router(pool, vault, guard, settings),
         unsubscribe.router(pool, settings),
+        consent.router(pool, vault, settings),
         bounces.router(pool, guard),
         feeds.router(pool, vault, guard, settings),
         passing.router(pool, settings),

@@ -4,6 +4,8 @@ Rules:
 1. Only POST unsubscribes: link scanners GET everything.
 2. Whoever has the token may stop the mails, and do nothing else: no cookie, no login, no redirect.
 3. Unsubscribing twice is fine; an ended subscription shows that it has ended.
+4. A mail is stopped wholly: the link of a digest ends all that come in it, and a link with `all=1`, as in
+   reminders, all of that subscriber's subscriptions at the address.
 
 Source: RFC 8058 (one-click), RFC 2369 section 3.2.
 """
@@ -11,7 +13,7 @@ Source: RFC 8058 (one-click), RFC 2369 section 3.2.
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from services.runtime.database import Connection, Pool
@@ -40,6 +42,7 @@ _BODY = {
     }
 }
 _Token = Annotated[str, Path(description="The token in the link of a message")]
+_Every = Annotated[bool, Query(alias="all", description="All subscriptions at the address")]
 
 
 def router(pool: Pool, settings: Settings) -> APIRouter:
@@ -63,20 +66,23 @@ def router(pool: Pool, settings: Settings) -> APIRouter:
             404: {"description": "An unknown link"},
         },
     )
-    async def unsubscribe(token: _Token, request: Request) -> HTMLResponse:
-        """End the subscription at once, and cancel what it is owed (RFC 8058). Idempotent."""
+    async def unsubscribe(token: _Token, request: Request, every: _Every = False) -> HTMLResponse:
+        """End the subscription at once, and cancel what it is owed (RFC 8058). Idempotent.
+
+        With it end the others whose opportunities come in the same digest.
+        """
         if not _confirmed(await read_form(request, _BODY_BYTES)):
             return render("unconfirmed", 400, _accepted_language(request))
-        row = await transact(pool, lambda connection: _end(connection, token_hash(token)))
+        row = await transact(pool, lambda connection: _end(connection, token_hash(token), every=every))
         return _page(render, "unsubscribed", request, row)
 
     return routes
 
 
-async def _end(connection: Connection, digest: bytes) -> subscriptions.Row | None:
+async def _end(connection: Connection, digest: bytes, *, every: bool) -> subscriptions.Row | None:
     row = await subscriptions.by_token(connection, digest)
     if row is not None:
-        await subscriptions.end(connection, row["id"], "unsubscribed")
+        await subscriptions.end_mails(connection, row["id"], "unsubscribed", every=every)
     return row
 
 

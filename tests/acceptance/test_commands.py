@@ -177,3 +177,34 @@ async def test_wrong_usage_is_2_and_failure_is_1_with_a_sentence(tmp_path: Path)
     assert (said.code, "PUBLISHER_URL" in said.err) == (1, True)
     said = await command("up", "--data", str(tmp_path), env={"OMROEPER_WEBHOOK_SCHEDULE": "soon"})
     assert (said.code, "OMROEPER_WEBHOOK_SCHEDULE" in said.err) == (1, True)
+
+
+async def test_a_subscriber_is_shown_exported_imported_again_and_erased(up: Up, tmp_path: Path) -> None:
+    await up.subscribe("kade", "/hook")
+    assert (await up.run("subscribers", "people", "add", "kade", "An; Peeters", "An@kade.example")).code == 0
+    (person,) = (await up.run("subscribers", "people", "list", "kade", "--json")).json
+    assert (person["name"], person["email"]) == ("An; Peeters", "an@kade.example")
+    twice = await up.run("subscribers", "people", "add", "kade", "An", "an@kade.example")
+    assert (twice.code, "already" in twice.err) == (1, True)
+    bad = await up.run("subscribers", "people", "add", "kade", "An", "an")
+    assert (bad.code, "/email" in bad.err, "Traceback" in bad.err) == (1, True, False)
+    shown = (await up.run("subscribers", "show", "kade", "--json")).json
+    assert (shown["people"], shown["subscriptions"][0]["quiet_hours"]) == ([person], None)
+    assert "an@kade.example" in (await up.run("subscribers", "show", "kade")).out
+    file = tmp_path / "everybody.csv"
+    assert (await up.run("subscribers", "export", str(file))).code == 0
+    assert (await up.run("subscribers", "export")).out.splitlines() == file.read_text("utf-8").splitlines()
+    allowed = {"OMROEPER_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    again = (await up.run("subscribers", "import", str(file), "--json", env=allowed)).json
+    assert (again["unchanged"], again["changed"], again["problems"]) == (2, 0, [])
+    (whole,) = (await up.run("subscribers", "export", "--json")).json
+    assert whole["slug"] == "kade"
+    assert (await up.run("subscribers", "people", "remove", "kade", "AN@kade.example")).code == 0
+    assert (await up.run("subscribers", "people", "remove", "kade", "an@kade.example")).code == 1
+    assert (await up.run("subscribers", "erase", "kade")).code == 2
+    for _ in range(2):
+        assert (await up.run("subscribers", "erase", "kade", "--yes", "--json")).json["erased"] is True
+    for command_ in ("show", "erase --yes"):
+        nobody = await up.run("subscribers", *command_.split(), "nobody")
+        assert (nobody.code, "Traceback" in nobody.err) == (1, False)
+    assert (await up.run("subscribers", "show", "kade")).code == 1

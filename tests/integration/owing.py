@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from secrets import token_bytes
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from services.dispatcher.announcements import Announcements
+from services.dispatcher.contents import Contents
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.registry import CHANNELS
 from services.dispatcher.sender import Sender
@@ -78,33 +78,48 @@ class Books:
         channel: str = "webhook",
         wanted: dict[str, Any] | None = None,
         contact: str = "owner@incubator.example",
+        cadence: str = "immediate",
+        quiet: tuple[time, time] | None = None,
+        beside: Subscribed | None = None,
+        **wishes: Any,
     ) -> Subscribed:
-        """Add a subscriber with one active subscription; a webhook gets a secret."""
-        slug, token, secret = f"s-{uuid4().hex}", new_token(), symmetric_secret(token_bytes(32))
-        given = {"slug": slug, "name": "Incubator", "kind": "incubator", "contact": contact}
+        """Add a subscriber with one active subscription; a webhook gets a secret.
+
+        `beside` gives the subscription to a subscriber who is there already; `wishes` are its own fields.
+        """
+        slug = beside.slug if beside else f"s-{uuid4().hex}"
+        token, secret = new_token(), symmetric_secret(token_bytes(32))
+        given = {"slug": slug, "name": "Incubator", "kind": "incubator", "contact": contact, **wishes}
         async with self.pool.acquire() as connection, connection.transaction():
-            owner = await subscribers.add(connection, parse_subscriber(given))
+            if beside is None:
+                await subscribers.add(connection, parse_subscriber(given))
+            owner = await subscribers.hold(connection, slug)
             assert owner is not None
             new = NewSubscription(
-                subscriber_id=owner,
+                subscriber_id=owner["id"],
                 channel=channel,
                 target=target,
                 filter=parse_filter(wanted),
                 language="nl",
                 token_hash=token_hash(token),
                 token_seal=self.vault.seal(token),
+                cadence=cadence,
+                quiet=quiet,
             )
             added = await subscriptions.add(connection, new)
             if channel == "webhook":
                 await subscriptions.add_secret(connection, added, "v1", self.vault.seal(secret))
         return Subscribed(added, slug, secret)
 
-    async def plan(self, **changes: Any) -> UUID:
-        """Accept an event and plan it, in one transaction; changes are those of `samples.cloudevent`."""
+    async def plan(self, *, at: datetime | None = None, **changes: Any) -> UUID:
+        """Accept an event and plan it, in one transaction; changes are those of `samples.cloudevent`.
+
+        `at` is when it is planned, for what waits.
+        """
         event = parse_cloudevent(cloudevent(**changes))
         async with self.pool.acquire() as connection, connection.transaction():
             accepted = await events.accept(connection, [event], accepted_by="http", relay=False)
-            await planning.plan(connection, [accepted[0].id])
+            await planning.plan(connection, [accepted[0].id], at=at)
         return accepted[0].id
 
     async def owe(self, target: str, **changes: Any) -> UUID:
@@ -213,7 +228,7 @@ async def sending(
         spec.policy(settings),
         pool=pool,
         recorder=Recorder(pool, spec.breaker_policy(settings), judges_refusals=spec.judges_refusals),
-        announcements=Announcements(),
+        contents=Contents(),
         vault=Vault(settings),
     )
 

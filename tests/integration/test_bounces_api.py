@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from services.dispatcher.notices import run_notices
 from services.domain.bounces import Kind
 from services.runtime.database import Pool
 from services.subscribers.bounces.intake import LARGEST
+from tests.integration.asking import errands
 from tests.integration.bouncing import Mails, mails
-from tests.integration.owing import Books, eventually, running, settings_for
+from tests.integration.owing import Books, eventually, settings_for
 from tests.integration.web import PROBLEM, Answer, Api, add_key, serving
 from tests.rig import returned
 from tests.rig.smtp import SmtpServer
@@ -148,7 +148,7 @@ async def test_the_contact_is_told_at_another_address(books: Books, kind: Kind, 
     await somebody.back(await somebody.sent(), kind)
     async with SmtpServer() as relay:
         settings = settings_for(books.settings.database_url, smtp_url=relay.url)
-        async with running(lambda stop: run_notices(books.pool, settings, stop)):
+        async with errands(books.pool, settings):
             (mail,) = await relay.wait_for(1, seconds=60)
             await eventually(lambda: _told(books), bool, what="the notice to be settled")
     assert mail.recipients == ("owner@incubator.example",)
@@ -165,7 +165,7 @@ async def test_a_contact_that_is_the_same_address_is_not_mailed(books: Books) ->
     await somebody.back(await somebody.sent())
     async with SmtpServer() as relay:
         settings = settings_for(books.settings.database_url, smtp_url=relay.url)
-        async with running(lambda stop: run_notices(books.pool, settings, stop)):
+        async with errands(books.pool, settings):
             told = await eventually(lambda: _told(books), bool, what="the notice to be settled")
         assert relay.mails == []
     assert [tuple(row) for row in told] == [("bounced", "no other address is known")]

@@ -117,9 +117,10 @@ def expected(
     if status in ("pending", "ended") or str(event.type) not in (set(wanted.types) or PUSHED):
         return None
     whole = event.type in WHOLE
-    if not (met(wanted, event.data) if whole else told):
+    fits = whole and met(wanted, event.data)
+    if not (fits or told):
         return None
-    kept = criteria(wanted, event)
+    kept = criteria(wanted, event) if fits or not whole else {"told_before": True}
     if status in ("paused", "disabled"):
         return Owed("suppressed", "paused" if status == "paused" else "gone", kept)
     if whole and withdrawn:
@@ -245,6 +246,49 @@ async def test_a_notice_goes_to_those_who_were_told_whatever_their_filter(
         for (key, f, status), was in zip(subscriptions, told, strict=True)
     }
     assert found == {key: what for key, what in judged.items() if what is not None}
+
+
+@bounded
+@given(
+    wishes=st.lists(st.tuples(filters(), statuses, told_states | st.none()), min_size=1, max_size=12),
+    data=opportunities(),
+    numbered=st.booleans(),
+)
+async def test_a_changed_opportunity_goes_to_whom_it_fits_and_to_those_who_were_told(
+    pool: Pool,
+    wishes: list[tuple[dict[str, Any], str, str | None]],
+    data: dict[str, Any],
+    numbered: bool,
+) -> None:
+    published = parse_cloudevent(cloudevent(data=data))
+    changed = parse_cloudevent(
+        cloudevent(type="opportunity.updated", data=data | {"version": 2 if numbered else 1})
+    )
+    async with pool.acquire() as connection:
+        undone = connection.transaction()
+        await undone.start()
+        try:
+            subscriptions = await subscribe(connection, [(value, status) for value, status, _ in wishes])
+            first = await insert_event(connection, published)
+            for (key, _, _), (_, _, state) in zip(subscriptions, wishes, strict=True):
+                if state is not None:
+                    await insert_told(connection, first, key, state)
+            event_id = await insert_event(connection, changed)
+            await plan(connection, [event_id])
+            found, older = await owed(connection, event_id), await owed(connection, first)
+        finally:
+            await undone.rollback()
+    told = {
+        key: state in ("sent", "sending", "unknown")
+        for (key, _, _), (_, _, state) in zip(subscriptions, wishes, strict=True)
+    }
+    judged = {key: expected(f, status, changed, told=told[key]) for key, f, status in subscriptions}
+    assert found == {key: what for key, what in judged.items() if what is not None}
+    for (key, _, _), (_, _, state) in zip(subscriptions, wishes, strict=True):
+        waits = state in ("pending", "retrying")
+        moved = waits and key in found and found[key].state == "pending"
+        if state is not None:
+            assert older[key].state == ("cancelled" if moved else state)
 
 
 async def insert_told(connection: Connection, event_id: UUID, subscription_id: UUID, state: str) -> None:

@@ -28,6 +28,10 @@ NEEDS = {
     ("GET", "/v1/subscribers/{slug}"): READ | REGISTRY,
     ("PATCH", "/v1/subscribers/{slug}"): REGISTRY,
     ("DELETE", "/v1/subscribers/{slug}"): REGISTRY,
+    ("GET", "/v1/subscribers/{slug}/export"): REGISTRY,
+    ("GET", "/v1/subscribers/{slug}/people"): READ | REGISTRY,
+    ("POST", "/v1/subscribers/{slug}/people"): REGISTRY,
+    ("DELETE", "/v1/subscribers/{slug}/people/{person_id}"): REGISTRY,
     ("GET", "/v1/subscribers/{slug}/subscriptions"): READ | REGISTRY,
     ("POST", "/v1/subscribers/{slug}/subscriptions"): REGISTRY,
     ("GET", "/v1/subscriptions/{subscription_id}"): READ | REGISTRY,
@@ -40,6 +44,9 @@ NEEDS = {
     ("POST", "/v1/subscriptions/{subscription_id}/pause"): REGISTRY,
     ("POST", "/v1/subscriptions/{subscription_id}/resume"): REGISTRY,
     ("POST", "/v1/subscriptions/{subscription_id}/rotate-secret"): REGISTRY,
+    ("POST", "/v1/subscriptions/{subscription_id}/test"): REGISTRY,
+    ("POST", "/v1/subscriptions/{subscription_id}/verify"): REGISTRY,
+    ("GET", "/v1/subscriptions/{subscription_id}/probes/{probe_id}"): READ | REGISTRY,
 }
 
 

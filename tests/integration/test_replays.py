@@ -117,9 +117,11 @@ async def obstruct(books: Books, obstacle: str, delivery: UUID) -> None:
             await connection.execute("UPDATE deliveries SET expires_at = now() WHERE id = $1", delivery)
         elif obstacle == "pending":
             await connection.execute("UPDATE subscriptions SET status = 'pending'")
+    data = await books.pool.fetchval("SELECT data FROM events WHERE id = $1", row["event_id"])
     if obstacle == "withdrawn":
-        subject = await books.pool.fetchval("SELECT subject FROM events WHERE id = $1", row["event_id"])
-        await books.plan(type="opportunity.withdrawn", data={"id": subject})
+        await books.plan(type="opportunity.withdrawn", data={"id": data["id"]})
+    if obstacle == "superseded":
+        await books.plan(type="opportunity.updated", data={**data, "version": 2})
 
 
 @pytest.mark.parametrize("obstacle", sorted(OBSTACLES))

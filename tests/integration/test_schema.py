@@ -85,6 +85,15 @@ NONSENSE = {
     "an excerpt too long": "INSERT INTO attempts"
     " (delivery_id, number, started_at, duration_ms, outcome, excerpt)"
     " SELECT id, 1, now(), 1, 'sent', repeat('é', 4097) FROM deliveries",
+    "neither an event nor a mailing": "UPDATE deliveries SET event_id = NULL",
+    "a mailing without waiting for it": "WITH m AS ("
+    "INSERT INTO mailings (subscriber_id, address, kind, period)"
+    " SELECT id, 'x', 'digest_daily', now() FROM subscribers RETURNING id)"
+    " UPDATE deliveries SET mailing_id = m.id FROM m",
+    "gathered and trying": "UPDATE deliveries"
+    " SET state = 'retrying', next_attempt_at = now(), gather_until = now()",
+    "an unknown mailing": "INSERT INTO mailings (subscriber_id, address, kind, period)"
+    " SELECT id, 'x', 'monthly', now() FROM subscribers",
     "a key for nothing": "INSERT INTO api_keys (name, hash, scopes) VALUES ('n', 'x', '{}')",
 }
 

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from services.dispatcher.notices import run_notices
 from services.domain.breaker import Health
 from services.runtime.clock import utc_now
 from services.runtime.database import Pool
 from services.storage import health, subscriptions
-from tests.integration.owing import Books, Subscribed, eventually, running, sending, settings_for
+from tests.integration.asking import errands
+from tests.integration.owing import Books, Subscribed, eventually, sending, settings_for
 from tests.rig.receiver import Receiver, Reply
 from tests.rig.samples import opportunity
 from tests.rig.smtp import SmtpServer
@@ -190,14 +190,13 @@ async def test_the_owner_of_a_gone_endpoint_is_told_by_mail_once(pool: Pool, dat
             somebody = await books.subscribe(receiver.url(), contact="an@incubator.example")
             await books.plan()
             await books.until_states(somebody.id, "failed")
-        async with running(lambda stop: run_notices(pool, settings, stop)):
-            refused = "SELECT id FROM notices WHERE outcome LIKE 'later%'"
+        async with errands(pool, settings):
+            refused = "SELECT id FROM letters WHERE outcome LIKE 'smtp_4%' AND due_at IS NOT NULL"
             await eventually(lambda: pool.fetchval(refused), bool, what="the first try to be recorded")
-            await pool.execute("UPDATE notices SET due_at = now()")
             (mail,) = await relay.wait_for(1, seconds=60)
             told = "SELECT outcome FROM notices WHERE due_at IS NULL"
             outcome = await eventually(lambda: pool.fetchval(told), bool, what="the notice to be settled")
-    assert outcome == "told by mail"
+    assert outcome == "told by letter: 1"
     assert mail.recipients == ("an@incubator.example",)
     for part in mail.message.iter_parts():
         assert "410" in part.get_content()

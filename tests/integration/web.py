@@ -69,7 +69,9 @@ class Api:
         ) as response:
             raw = await response.read()
             is_json = "json" in response.content_type
-            return Answer(response.status, response.headers, json.loads(raw) if is_json else raw.decode())
+            return Answer(
+                response.status, response.headers, json.loads(raw) if is_json and raw else raw.decode()
+            )
 
     async def get(self, path: str, **more: Any) -> Answer:
         """GET."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -34,6 +35,8 @@ class Reply:
     after: asyncio.Event | None = None
 
 
+#: What to do with a request: a status, a reply, HANG or DROP, or what makes one of these of it.
+Plan = int | Reply | str | Callable[[Request], int | Reply | str]
 #: Take the request and say nothing, until the server stops.
 HANG = "hang"
 #: Take the request and hang up.
@@ -45,7 +48,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._plans: dict[str, list[int | Reply | str]] = {}
+        self._plans: dict[str, list[Plan]] = {}
         self._seen: defaultdict[str, int] = defaultdict(int)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -55,7 +58,7 @@ class Receiver:
         """Where a path of it is; the same after every start."""
         return f"http://127.0.0.1:{self._port}{path}"
 
-    def on(self, path: str, *answers: int | Reply | str) -> None:
+    def on(self, path: str, *answers: Plan) -> None:
         """Answer the requests to a path in this order from now on; the last one goes on for ever."""
         self._plans[path] = list(answers)
         self._seen[path] = 0
@@ -104,8 +107,10 @@ class Receiver:
     async def _take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.requests.append(Request(request.method, request.path, headers, body, utc_now()))
-        answer = self._next_answer(request.path)
+        taken = Request(request.method, request.path, headers, body, utc_now())
+        self.requests.append(taken)
+        planned = self._next_answer(request.path)
+        answer = planned(taken) if callable(planned) else planned
         if answer == HANG:
             await self._stopping.wait()
         if isinstance(answer, str):
@@ -117,7 +122,7 @@ class Receiver:
             await reply.after.wait()
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
-    def _next_answer(self, path: str) -> int | Reply | str:
+    def _next_answer(self, path: str) -> Plan:
         plan = self._plans.get(path) or [200]
         self._seen[path] += 1
         return plan[min(self._seen[path], len(plan)) - 1]

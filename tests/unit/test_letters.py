@@ -1,14 +1,17 @@
 """Letters: what the owner of a disabled target reads, and what a new letter is made of."""
 
 from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from services.dispatcher.mail.letter import Writer
 from services.dispatcher.mail.templates import BadTemplate, Templates
-from services.dispatcher.notices import write_notice
+from services.dispatcher.notices import letter_of, whom
 from services.runtime.settings import Settings
 
 SETTINGS = Settings(mail_from="Omroeper <omroeper@opdrachten.example>", disable_after_hours=120)
@@ -19,6 +22,9 @@ NOTICE = {
     "contact": "info@corda.example",
     "target": "https://corda.example/hook?a=1&b=2",
     "kind": "dead",
+    "channel": "webhook",
+    "people": [],
+    "alone": False,
 }
 DUTCH = {
     "gone": "Je webhook antwoordde met 410 (Gone).",
@@ -37,7 +43,12 @@ ENGLISH = {
 def written(settings: Settings = SETTINGS, **changes: Any) -> tuple[str, dict[str, str]]:
     """Write a notice; give its subject, and its parts by kind, white space folded."""
     notice: Any = {**NOTICE, **changes}
-    message = write_notice(notice, settings, Templates(settings.templates_dir))
+    letter = letter_of(notice, "info@corda.example", settings)
+    raw = (
+        Writer(settings).write(notice["id"], letter.kind, letter.language, letter.recipient, letter.shown).raw
+    )
+    message = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)
     parts = {part.get_content_subtype(): part.get_content() for part in message.iter_parts()}
     assert message["Content-Language"] == ("en" if notice["language"] == "en" else "nl")
     return message["Subject"], {kind: " ".join(text.split()) for kind, text in parts.items()}
@@ -64,6 +75,36 @@ def test_both_parts_hold_the_same_and_only_one_is_html() -> None:
     assert ">Je webhook is uitgeschakeld</h1>" in parts["html"]
     assert "<title>Je webhook is uitgeschakeld</title>" in parts["html"]
     assert "Verstuurd door Omroeper." in parts["html"]
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_who_has_no_other_way_left_reads_so(language: str) -> None:
+    says = "op geen enkele andere manier" if language == "nl" else "in no other way"
+    for alone in (True, False):
+        _, parts = written(language=language, alone=alone)
+        assert [says in text for text in parts.values()] == [alone, alone]
+
+
+@pytest.mark.parametrize(
+    ("contact", "people", "told"),
+    [
+        (None, [], []),
+        ("A@x.example", ["b@x.example", "a@x.example"], ["A@x.example", "b@x.example"]),
+        ("Dead@x.example", ["b@x.example"], ["b@x.example"]),
+        ("Dead@x.example", [], []),
+    ],
+)
+def test_everybody_is_told_once_but_not_the_address_that_is_dead(
+    contact: str | None, people: list[str], told: list[str]
+) -> None:
+    notice: Any = {
+        **NOTICE,
+        "channel": "email",
+        "target": "dead@x.example",
+        "contact": contact,
+        "people": people,
+    }
+    assert whom(notice) == told
 
 
 def test_days_are_counted_as_people_do() -> None:

@@ -1,5 +1,6 @@
 """Subscribers and subscriptions as they are given to us, one by one or as CSV."""
 
+from datetime import time
 from ipaddress import ip_network
 from typing import Any
 
@@ -12,6 +13,7 @@ from services.domain.signing import asymmetric_secret, symmetric_secret
 from services.domain.subscriber import (
     destination_of,
     is_slug,
+    parse_person,
     parse_rotation,
     parse_subscriber,
     parse_subscriber_patch,
@@ -102,17 +104,46 @@ def test_a_subscription_is_immediate_about_everything_and_in_its_subscribers_lan
     assert (subscription.cadence, subscription.language) == ("immediate", None)
 
 
+@pytest.mark.parametrize("cadence", ["daily", "weekly"])
+def test_only_mails_are_gathered(cadence: str) -> None:
+    assert parse_subscription({**MAIL, "cadence": cadence}, ()).cadence == cadence
+    assert parse_subscription_patch({"cadence": cadence}, "email", ()).cadence == cadence
+    assert pointers(parse_subscription, {**HOOK, "cadence": cadence}, ()) == ["/cadence"]
+    assert pointers(parse_subscription_patch, {"cadence": cadence}, "webhook", ()) == ["/cadence"]
+
+
+def test_quiet_hours_are_two_times_of_the_day_and_may_go_over_midnight() -> None:
+    night = {"from": "20:00", "until": "07:00"}
+    wanted = parse_subscription({**HOOK, "quiet_hours": night}, ())
+    assert wanted.quiet_hours is not None
+    assert wanted.quiet_hours.times == (time(20), time(7))
+    assert wanted.given()["quiet_hours"] == night
+    assert parse_subscription_patch({"quiet_hours": None}, "email", ()).given() == {"quiet_hours": None}
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "says"),
+    ("quiet", "where"),
     [
-        ("cadence", "daily", "digests are not sent yet"),
-        ("cadence", "weekly", "digests are not sent yet"),
-        ("verify", True, "owners are not asked to confirm yet"),
+        ({"from": "24:00", "until": "07:00"}, "/quiet_hours/from"),
+        ({"from": "20:00", "until": "7:00"}, "/quiet_hours/until"),
+        ({"from": "20:00", "until": "07:00\n"}, "/quiet_hours/until"),
+        ({"from": "20:00"}, "/quiet_hours/until"),
+        ({"from": "20:00", "until": "20:00"}, "/quiet_hours"),
+        ({"from": "20:00", "until": "07:00", "zone": "CET"}, "/quiet_hours/zone"),
+        ("20:00-07:00", "/quiet_hours"),
     ],
 )
-def test_what_we_cannot_do_yet_is_refused_in_a_sentence(field: str, value: object, says: str) -> None:
-    with pytest.raises(Invalid, match=f"^/{field}: {says}"):
-        parse_subscription({**MAIL, field: value}, ())
+def test_bad_quiet_hours_are_pointed_at(quiet: object, where: str) -> None:
+    assert pointers(parse_subscription, {**MAIL, "quiet_hours": quiet}, ()) == [where]
+
+
+def test_a_person_has_a_name_and_an_address_that_stay_out_of_repr() -> None:
+    person = parse_person({"name": " An ", "email": "An@X.Example"})
+    assert (person.name, person.email) == ("An", "An@x.example")
+    assert "An" not in repr(person)
+    for bad in ({"name": "a\r\nBcc: x@y.example"}, {"name": "a" * 201}, {"name": " "}, {"name": 3}):
+        assert pointers(parse_person, {**bad, "email": "an@x.example"}) == ["/name"]
+    assert pointers(parse_person, {"name": "An", "email": "an@x.example\r\nBcc: y@z.example"}) == ["/email"]
 
 
 def test_a_mail_domain_is_kept_in_lower_case_and_the_mailbox_as_it_is() -> None:

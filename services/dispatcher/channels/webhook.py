@@ -12,18 +12,20 @@ import re
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import version
+from typing import Any
 from uuid import UUID
 
 import aiohttp
 from yarl import URL
 
-from services.dispatcher.egress import BlockedAddress, session
+from services.dispatcher.egress import BlockedAddress, Sessions
 from services.dispatcher.message import Announcement, Message
+from services.domain.changes import Change
 from services.domain.delivery import EXCERPT_BYTES, Outcome, Permanent, Sent, Temporary
 from services.domain.egress import Networks
 from services.domain.signing import sign
@@ -84,16 +86,17 @@ class Webhook:
         user_agent: str = USER_AGENT,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._timeout_seconds, self._allowed, self._slots = timeout_seconds, allowed_networks, slots
         self._passing_link, self._user_agent, self._clock = passing_link, user_agent, clock
-        self._bodies: OrderedDict[UUID, bytes] = OrderedDict()
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._bodies: OrderedDict[tuple[UUID, UUID | None], bytes] = OrderedDict()
+        self._sessions = Sessions(allowed_networks, limit=slots, timeout_seconds=timeout_seconds)
 
     async def send(self, message: Message) -> Outcome:
         """Post once; the same delivery always carries the same `webhook-id`."""
         body, now = self._body(message), self._clock()
         try:
-            headers = self._headers(message, int(now.timestamp()), body)
+            headers = signed_headers(
+                str(message.delivery_id), int(now.timestamp()), body, message.secrets, self._user_agent
+            )
         except ValueError:
             return Temporary("bad_secret")
         try:
@@ -101,71 +104,56 @@ class Webhook:
         except ValueError:
             return Permanent("bad_url")
         try:
-            post = self._session(plain=url.scheme == "http").post
+            post = self._sessions.to(url).post
             async with post(url, data=body, headers=headers, allow_redirects=False) as response:
-                return answered(response.status, await _excerpt(response), _asked(response, now))
+                return answered(response.status, await excerpt_of(response), _asked(response, now))
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             return failed(error)
 
     async def close(self) -> None:
         """Give back connections; a later send opens new ones."""
-        while self._sessions:
-            _, opened = self._sessions.popitem()
-            await opened.close()
-
-    def _session(self, *, plain: bool) -> aiohttp.ClientSession:
-        if plain not in self._sessions:
-            self._sessions[plain] = session(
-                self._allowed, limit=self._slots, timeout_seconds=self._timeout_seconds, plain=plain
-            )
-        return self._sessions[plain]
-
-    def _headers(self, message: Message, timestamp: int, body: bytes) -> dict[str, str]:
-        message_id = str(message.delivery_id)
-        return {
-            # all that aiohttp would add itself: finding them here is faster than being told to skip them
-            "accept": "*/*",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": self._user_agent,
-            "webhook-id": message_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(message.secrets, message_id, timestamp, body),
-        }
+        await self._sessions.close()
 
     def _body(self, message: Message) -> bytes:
         link = self._passing_link(message.subscriber_id, message.announcement.id)
-        return self._shared(message.announcement) + personal_part(link)
+        return self._shared(message) + personal_part(link)
 
-    def _shared(self, announcement: Announcement) -> bytes:
-        body = self._bodies.get(announcement.id)
+    def _shared(self, message: Message) -> bytes:
+        """Write once what all have in common who had the same version before."""
+        key = (message.announcement.id, message.since.id if message.since else None)
+        body = self._bodies.get(key)
         if body is None:
-            body = self._bodies[announcement.id] = shared_part(announcement)
+            changes = message.changes if message.since else None
+            body = self._bodies[key] = shared_part(message.announcement, changes)
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         else:
-            self._bodies.move_to_end(announcement.id)
+            self._bodies.move_to_end(key)
         return body
 
 
-def shared_part(announcement: Announcement) -> bytes:
+def shared_part(announcement: Announcement, changes: Sequence[Change] | None = None) -> bytes:
     """Begin the body: `type`, `timestamp` (of the event, UTC) and `data` (the opportunity), left open.
 
-    What the opportunity itself holds under our name is left out: nobody else speaks for us.
+    `changes` are since the version that the receivers had; None when they had none. What the opportunity
+    itself holds under our name is left out: nobody else speaks for us.
     """
     data = {name: value for name, value in announcement.data.items() if name != _OURS}
-    content = {
-        "type": announcement.type,
-        "timestamp": announcement.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "data": data,
-    }
     comma = b"," if data else b""
-    return _json(content).removesuffix(b"}}") + comma + _json(_OURS) + b":"
+    ours = b"{" if changes is None else b'{"changes":%b,' % _json(changes)
+    whole = body_of(announcement.type, announcement.occurred_at, data)
+    return whole.removesuffix(b"}}") + comma + _json(_OURS) + b":" + ours
+
+
+def body_of(kind: str, at: datetime, data: Mapping[str, Any]) -> bytes:
+    """Write a body of this type; what is signed is these bytes."""
+    timestamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _json({"type": kind, "timestamp": timestamp, "data": data})
 
 
 def personal_part(passed_on_url: str) -> bytes:
     """End the body: what is for this receiver alone."""
-    return b'{"passed_on_url":%b}}}' % _json(passed_on_url)
+    return b'"passed_on_url":%b}}}' % _json(passed_on_url)
 
 
 #: `json.dumps` with these makes an encoder each time.
@@ -174,6 +162,22 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 def _json(value: object) -> bytes:
     return _encode(value).encode()
+
+
+def signed_headers(
+    message_id: str, timestamp: int, body: bytes, secrets: Sequence[str], user_agent: str = USER_AGENT
+) -> dict[str, str]:
+    """Write the headers of a webhook; raise ValueError for a secret that cannot sign."""
+    return {
+        # all that aiohttp would add itself: finding them here is faster than being told to skip them
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": user_agent,
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(secrets, message_id, timestamp, body),
+    }
 
 
 def answered(status: int, excerpt: str, asked: timedelta | None) -> Outcome:
@@ -230,7 +234,7 @@ def _asked(response: aiohttp.ClientResponse, now: datetime) -> timedelta | None:
     return retry_after(response.headers.get("retry-after"), now)
 
 
-async def _excerpt(response: aiohttp.ClientResponse) -> str:
+async def excerpt_of(response: aiohttp.ClientResponse) -> str:
     """Read a little of the body; one that breaks off or never ends changes nothing (rule 1)."""
     kept, left, content = b"", _READ_BYTES, response.content
     try:

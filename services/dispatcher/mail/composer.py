@@ -12,13 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
+from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
-from services.dispatcher.mail import wire
-from services.dispatcher.mail.prepared import Prepared, Sender, prepare
+from services.dispatcher.mail import digest, wire
+from services.dispatcher.mail.digest import Reader
+from services.dispatcher.mail.prepared import Prepared, Sender, finished, prepare
 from services.dispatcher.mail.templates import Templates
-from services.dispatcher.message import Announcement, Message
+from services.dispatcher.message import Mailing, Message
 from services.domain.event import EventType
 from services.domain.passing_on import Door
 from services.domain.reason import explain, one_line
@@ -63,27 +65,53 @@ class Composer:
             raise ConfigError(f"{PREFIX}BOUNCE_DOMAIN is not a domain")
         self._passing_link = passing_links(settings, Door.MAIL)
         self._templates = Templates(settings.templates_dir)
-        self._prepared: OrderedDict[tuple[UUID, str], Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[UUID, str, UUID | None], Prepared] = OrderedDict()
 
     def compose(self, message: Message) -> Composed:
         """Write the mail of a delivery; raise `BadAddress` or `BadTemplate`.
 
         Two calls for one delivery give the same mail, but for its Date.
         """
-        recipient = _mailable(message.target)
-        prepared = self._prepare(message.announcement, message.language)
-        token = quote(message.unsubscribe_token, safe="")
+        recipient = mailable(message.target)
+        if message.mailing is not None:
+            return self._compose_mailing(message, message.mailing, recipient)
+        prepared = self._prepare(message)
         personal = {
             "subscriber": one_line(message.subscriber),
             "reason": explain(
                 message.match, prepared.said, told_before=message.announcement.type not in _WHOLE
             ),
             "passed_on": self._passing_link(message.subscriber_id, message.announcement.id),
-            "unsubscribe": f"{self._sender.public_url}/u/{token}",
+            "unsubscribe": self._unsubscribe(message.unsubscribe_token),
         }
         head = self._personal_head(message, personal["unsubscribe"])
-        sender = envelope_sender(message.delivery_id.hex, self._bounce_domain)
-        return Composed(sender, recipient, head + prepared.head + prepared.filled(personal))
+        return Composed(self._envelope(message), recipient, head + prepared.head + prepared.filled(personal))
+
+    def _compose_mailing(self, message: Message, mailing: Mailing, recipient: str) -> Composed:
+        """Write a mail about several opportunities, for this receiver alone."""
+        language = self._templates.language(message.language)
+        said = self._templates.speech(language)
+        unsubscribe = self._unsubscribe(message.unsubscribe_token)
+        if mailing.kind == "reminder":
+            # it is about whatever this address was told, by any of its subscriptions
+            unsubscribe += "?all=1"
+        personal = {
+            "subscriber": one_line(message.subscriber),
+            "unsubscribe": unsubscribe,
+            "sender": self._sender.name or self._sender.address,
+            "public_url": self._sender.public_url,
+        }
+        reader = Reader(language, said, partial(self._passing_link, message.subscriber_id))
+        rendered = digest.render(mailing, reader, personal, templates=self._templates, now=self._clock())
+        head = self._personal_head(message, unsubscribe)
+        written = finished(rendered, said, language, message.delivery_id, self._sender)
+        return Composed(self._envelope(message), recipient, head + written)
+
+    def _envelope(self, message: Message) -> str:
+        return envelope_sender(message.delivery_id.hex, self._bounce_domain)
+
+    def _unsubscribe(self, token: str) -> str:
+        return f"{self._sender.public_url}/u/{quote(token, safe='')}"
 
     def _personal_head(self, message: Message, unsubscribe: str) -> bytes:
         return b"".join(
@@ -95,12 +123,14 @@ class Composer:
             )
         )
 
-    def _prepare(self, announcement: Announcement, wanted: str) -> Prepared:
-        language = self._templates.language(wanted)
-        key = (announcement.id, language)
+    def _prepare(self, message: Message) -> Prepared:
+        """Prepare a mail once for all who read a language and had the same version before."""
+        language = self._templates.language(message.language)
+        key = (message.announcement.id, language, message.since.id if message.since else None)
         if key not in self._prepared:
+            changes = None if message.since is None else message.changes
             self._prepared[key] = prepare(
-                announcement, language, templates=self._templates, sender=self._sender
+                message.announcement, language, changes, templates=self._templates, sender=self._sender
             )
         self._prepared.move_to_end(key)
         while len(self._prepared) > _KEPT:
@@ -119,7 +149,7 @@ def read_sender(settings: Settings) -> Sender:
     return Sender(name, address, public_url)
 
 
-def _mailable(address: str) -> str:
+def mailable(address: str) -> str:
     """Let an address through that needs no quoting anywhere (RFC 5321 `Dot-string@Domain`)."""
     local = address.partition("@")[0]
     if len(address) > 254 or len(local) > 64 or "=?" in local or not _ADDRESS.fullmatch(address):

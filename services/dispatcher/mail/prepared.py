@@ -1,17 +1,20 @@
 """A mail about an event, in one language, with places left open for what is personal."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formataddr
+from uuid import UUID
 
 from markupsafe import escape
 
 from services.dispatcher.mail import wire
+from services.dispatcher.mail.changed import sentences
 from services.dispatcher.mail.slots import NAMES, Slot, Slots
 from services.dispatcher.mail.templates import BadTemplate, Rendered, Templates, wrap
 from services.dispatcher.mail.view import view
 from services.dispatcher.message import Announcement
+from services.domain.changes import Change
 from services.domain.speech import Speech
 
 
@@ -46,16 +49,36 @@ class Prepared:
         return b"".join(c if isinstance(c, bytes) else values[c[0]][c[1].name] for c in self.chunks)
 
 
-def prepare(announcement: Announcement, language: str, *, templates: Templates, sender: Sender) -> Prepared:
-    """Render an event's mail for everybody who reads this language; raise `BadTemplate`."""
+def prepare(
+    announcement: Announcement,
+    language: str,
+    changes: Sequence[Change] | None,
+    *,
+    templates: Templates,
+    sender: Sender,
+) -> Prepared:
+    """Render an event's mail for everybody who reads this language; raise `BadTemplate`.
+
+    `changes` are since the version that they had; None when they had none.
+    """
     slots = Slots()
     said = templates.speech(language)
-    context = view(announcement, language, said)
+    context = {**view(announcement, language, said), "changes": sentences(changes or (), said)}
+    if changes is not None:
+        context["event"] = "updated"
     ours = {"sender": sender.name or sender.address, "public_url": sender.public_url}
     rendered = templates.render(context["event"], language, {**context, **ours, **slots.marks()})
     boundary = f"=_{secrets.token_hex(12)}"
     head = _head(rendered.subject, language, _list_id(said, sender), boundary, sender)
     return Prepared(said, head, _body(rendered, slots, boundary))
+
+
+def finished(rendered: Rendered, said: Speech, language: str, delivery_id: UUID, sender: Sender) -> bytes:
+    """Write a mail that is for one receiver alone; the same again for the same delivery and texts."""
+    boundary = f"=_{delivery_id.hex}"
+    body = _body(rendered, Slots(), boundary)
+    head = _head(rendered.subject, language, _list_id(said, sender), boundary, sender)
+    return head + b"".join(chunk for chunk in body if isinstance(chunk, bytes))
 
 
 def _head(subject: str, language: str, list_id: str, boundary: str, sender: Sender) -> bytes:

@@ -78,6 +78,10 @@ class Templates:
         """Render the mail about an event; raise `BadTemplate`."""
         return self._mail(f"email/{_STEMS.get(event, event)}", language, context)
 
+    def mailing(self, kind: str, language: str, context: Mapping[str, Any]) -> Rendered:
+        """Render a digest or a reminder; raise `BadTemplate`."""
+        return self._mail(f"email/{kind}", language, context)
+
     def letter(self, kind: str, language: str, context: Mapping[str, Any]) -> Rendered:
         """Render a letter, which is about no event; raise `BadTemplate`.
 

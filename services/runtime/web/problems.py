@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from services.domain.limits import TooOften
 from services.domain.problems import Invalid, pointer
 from services.runtime.database import UNAVAILABLE
 
@@ -65,6 +66,10 @@ async def _on_refused(_: Request, error: Exception) -> Response:
     return respond(problem(refused.status, refused.detail, **refused.more), headers)
 
 
+async def _on_too_often(_: Request, error: Exception) -> Response:
+    return respond(problem(429, str(error)), {"Retry-After": str(cast(TooOften, error).retry_after)})
+
+
 async def _on_http(_: Request, error: Exception) -> Response:
     http = cast(HTTPException, error)
     return respond(problem(http.status_code, http.detail), http.headers)
@@ -103,6 +108,7 @@ async def _on_bug(_: Request, error: Exception) -> Response:
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Invalid: _on_invalid,
     Refused: _on_refused,
+    TooOften: _on_too_often,
     HTTPException: _on_http,
     RequestValidationError: _on_request,
     Exception: _on_bug,

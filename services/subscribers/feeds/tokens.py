@@ -3,14 +3,13 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from services.domain.subscriber import is_slug
 from services.runtime.database import Connection, Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault, new_token, token_hash
 from services.runtime.web.auth import Guard
-from services.storage import feeds, subscribers
+from services.storage import feeds
 from services.subscribers import answers
-from services.subscribers.registry import unknown_subscriber
+from services.subscribers.known import held
 from services.subscribers.transaction import transact
 
 
@@ -38,9 +37,7 @@ def add(routes: APIRouter, pool: Pool, vault: Vault, guard: Guard, settings: Set
 
 
 async def _renew(connection: Connection, vault: Vault, slug: str) -> str:
-    subscriber = await subscribers.hold(connection, slug) if is_slug(slug) else None
-    if subscriber is None:
-        raise unknown_subscriber(slug)
+    subscriber = await held(connection, slug)
     token = new_token()
     await feeds.set_token(connection, subscriber["id"], token_hash(token), vault.seal(token))
     return token

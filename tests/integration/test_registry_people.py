@@ -1,0 +1,185 @@
+"""People, cadence, quiet hours and the times of a subscriber, through the API."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.runtime.database import Pool
+from services.storage import health
+from tests.integration.asking import add_subscriber, add_subscription, errands, mailing, send_json, text_of
+from tests.integration.owing import Books, eventually, settings_for
+from tests.integration.web import Answer, Api, serving
+
+PEOPLE = "/v1/subscribers/start-it/people"
+AN = {"name": "An Peeters", "email": "An@Start-it.example"}
+
+
+@pytest.fixture
+async def api(pool: Pool) -> AsyncIterator[Api]:
+    async with serving(pool, whole=True) as served:
+        await add_subscriber(served)
+        yield served
+
+
+async def in_full(api: Api, slug: str = "start-it") -> dict[str, Any]:
+    return dict((await api.get(f"/v1/subscribers/{slug}")).body)
+
+
+async def test_people_are_added_shown_and_removed(api: Api) -> None:
+    added = await send_json(api, "POST", PEOPLE, AN)
+    assert added.status == 201
+    assert (added.body["name"], added.body["email"]) == ("An Peeters", "an@start-it.example")
+    assert (await in_full(api))["people"] == [added.body]
+    assert (await api.get(PEOPLE)).body == {"items": [added.body], "next": None}
+    for spelled in ("an@start-it.example", "AN@start-it.example"):
+        assert (await send_json(api, "POST", PEOPLE, {**AN, "email": spelled})).status == 409
+    assert (await api.ask("DELETE", f"{PEOPLE}/{added.body['id']}")).status == 204
+    assert (await api.ask("DELETE", f"{PEOPLE}/{added.body['id']}")).status == 404
+    assert (await in_full(api))["people"] == []
+
+
+async def test_nobody_removes_the_people_of_another_subscriber(api: Api) -> None:
+    await add_subscriber(api, "imec")
+    added = await send_json(api, "POST", PEOPLE, AN)
+    assert (await api.ask("DELETE", f"/v1/subscribers/imec/people/{added.body['id']}")).status == 404
+    assert len((await in_full(api))["people"]) == 1
+
+
+async def test_what_is_no_person_or_no_subscriber_is_refused(api: Api) -> None:
+    for bad, where in (
+        ({"name": "", "email": "a@b.example"}, "/name"),
+        ({"name": "a\r\nBcc: x@y.example", "email": "a@b.example"}, "/name"),
+        ({"name": "a" * 201, "email": "a@b.example"}, "/name"),
+        ({"name": "An", "email": "an"}, "/email"),
+        ({"name": "An", "email": "a@b.example", "role": "boss"}, "/role"),
+    ):
+        assert (await send_json(api, "POST", PEOPLE, bad)).pointers == [where]
+    for slug in ("nobody", "Geen-slug", "%00"):
+        path = f"/v1/subscribers/{slug}/people"
+        assert (await send_json(api, "POST", path, AN)).status == 404
+        assert (await api.get(path)).status == 404
+        assert (await api.ask("DELETE", f"{path}/{uuid4()}")).status == 404
+
+
+async def test_a_subscriber_has_fifty_people_at_most(api: Api, pool: Pool) -> None:
+    answers: list[Answer] = []
+    for n in range(52):
+        answers.append(await send_json(api, "POST", PEOPLE, {"name": f"P{n}", "email": f"p{n}@x.example"}))
+    assert [answer.status for answer in answers] == [201] * 50 + [409] * 2
+
+
+async def test_the_same_person_added_at_once_is_one(api: Api, pool: Pool) -> None:
+    answers = await asyncio.gather(*(send_json(api, "POST", PEOPLE, AN) for _ in range(8)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 7
+
+
+async def test_cadence_and_quiet_hours_are_asked_for_answered_and_changed(api: Api) -> None:
+    night = {"from": "20:00", "until": "07:00"}
+    made = await add_subscription(
+        api, channel="email", target="an@start-it.example", cadence="weekly", quiet_hours=night
+    )
+    assert (made.status, made.body["cadence"], made.body["quiet_hours"]) == (201, "weekly", night)
+    assert "quiet_from" not in made.body
+    path = f"/v1/subscriptions/{made.body['id']}"
+    assert (await api.get(path)).body["quiet_hours"] == night
+    assert (await in_full(api))["subscriptions"][0]["quiet_hours"] == night
+    midnight = {"from": "00:00", "until": "06:30"}
+    changed = await send_json(api, "PATCH", path, {"cadence": "immediate", "quiet_hours": midnight})
+    assert (changed.body["cadence"], changed.body["quiet_hours"]) == ("immediate", midnight)
+    assert (await send_json(api, "PATCH", path, {"language": "en"})).body["quiet_hours"] == midnight
+    assert (await send_json(api, "PATCH", path, {"quiet_hours": None})).body["quiet_hours"] is None
+
+
+async def test_a_webhook_has_quiet_hours_but_no_digests(api: Api) -> None:
+    hook = {"channel": "webhook", "target": "https://hooks.example/x"}
+    assert (await add_subscription(api, **hook, cadence="daily")).pointers == ["/cadence"]
+    made = await add_subscription(api, **hook, quiet_hours={"from": "20:00", "until": "07:00"})
+    assert made.status == 201
+    path = f"/v1/subscriptions/{made.body['id']}"
+    assert (await send_json(api, "PATCH", path, {"cadence": "daily"})).pointers == ["/cadence"]
+    assert (await send_json(api, "PATCH", path, {"quiet_hours": {"from": "x"}})).status == 422
+
+
+async def test_the_times_of_a_subscriber_are_answered_and_changed(api: Api) -> None:
+    times = {"timezone": "Europe/Lisbon", "digest_hour": 0, "digest_weekday": 7, "reminder_days": []}
+    assert {name: (await in_full(api))[name] for name in times} == {
+        "timezone": "Europe/Brussels",
+        "digest_hour": 8,
+        "digest_weekday": 1,
+        "reminder_days": [14, 5, 1],
+    }
+    changed = await send_json(api, "PATCH", "/v1/subscribers/start-it", times)
+    assert {name: changed.body[name] for name in times} == times
+    bad = {"timezone": "Mars", "digest_hour": 24, "digest_weekday": 0, "reminder_days": [2]}
+    assert (await send_json(api, "PATCH", "/v1/subscribers/start-it", bad)).pointers == [f"/{n}" for n in bad]
+    assert {name: (await in_full(api))[name] for name in times} == times
+
+
+async def test_the_documentation_describes_all_of_it(api: Api) -> None:
+    document = (await api.get("/openapi.json")).body
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    body = paths["/v1/subscribers/{slug}/subscriptions"]["post"]["requestBody"]["content"]["application/json"]
+    properties = body["schema"]["properties"]
+    assert properties["cadence"]["enum"] == ["immediate", "daily", "weekly"]
+    assert set(properties["quiet_hours"]["anyOf"][0]["properties"]) == {"from", "until"}
+    assert set(schemas["QuietHours"]["properties"]) == {"from", "until"}
+    for path, method in (
+        ("/v1/subscriptions/{subscription_id}/test", "post"),
+        ("/v1/subscriptions/{subscription_id}/verify", "post"),
+    ):
+        assert {"200", "202", "404", "409", "429"} <= set(paths[path][method]["responses"])
+
+
+@pytest.mark.parametrize("other", [True, False])
+async def test_contact_and_people_are_told_but_not_the_dead_address(
+    api: Api, pool: Pool, database_url: str, other: bool
+) -> None:
+    await send_json(api, "PATCH", "/v1/subscribers/start-it", {"contact": "Info@Start-it.example"})
+    for name, email in (
+        ("An", "an@start-it.example"),
+        ("Bo", "bo@else.example"),
+        ("In", "info@start-it.example"),
+    ):
+        await send_json(api, "POST", PEOPLE, {"name": name, "email": email})
+    made = await add_subscription(api, channel="email", target="an@start-it.example")
+    if other:
+        await add_subscription(api, channel="webhook", target="https://hooks.example/x")
+    async with pool.acquire() as connection, connection.transaction():
+        assert await health.disable(connection, made.body["id"], "complained")
+    async with mailing(pool, database_url) as relay:
+        mails = await relay.wait_for(2)
+        told = await eventually(
+            lambda: pool.fetchval("SELECT outcome FROM notices WHERE due_at IS NULL"),
+            bool,
+            what="it to be told",
+        )
+    assert told == "told by letter: 2"
+    assert sorted(mail.recipients[0] for mail in mails) == ["Info@start-it.example", "bo@else.example"]
+    for mail in mails:
+        assert ("op geen enkele andere manier" in " ".join(text_of(mail).split())) is not other
+
+
+async def test_people_without_a_contact_are_told(pool: Pool, database_url: str, api: Api) -> None:
+    await send_json(api, "POST", PEOPLE, AN)
+    made = await add_subscription(api, channel="webhook", target="https://hooks.example/x")
+    async with pool.acquire() as connection, connection.transaction():
+        await health.disable(connection, made.body["id"], "gone")
+    async with mailing(pool, database_url) as relay:
+        (mail,) = await relay.wait_for(1)
+    assert mail.recipients == ("an@start-it.example",)
+
+
+async def test_nobody_to_tell_is_noted(pool: Pool, database_url: str) -> None:
+    books = Books(pool, settings_for(database_url))
+    somebody = await books.subscribe("https://hooks.example/x")
+    await pool.execute("UPDATE subscribers SET contact = NULL")
+    async with pool.acquire() as connection, connection.transaction():
+        await health.disable(connection, somebody.id, "gone")
+    async with errands(pool, books.settings):
+        outcome = await eventually(
+            lambda: pool.fetchval("SELECT outcome FROM notices WHERE due_at IS NULL"), bool, what="it"
+        )
+    assert outcome == "no contact is known"
