@@ -29,6 +29,7 @@ async def erase(connection: Connection, vault: Vault, slug: str) -> bool:
         await subscriptions.end(connection, row["id"], "ended")
     await _remember_whom_to_leave_alone(connection, vault, subscriber_id)
     await _forget_letters(connection, vault, subscriber_id)
+    await _forget_sessions(connection, subscriber_id)
     await _blank(connection, subscriber_id, [row["id"] for row in rows])
     await connection.execute(_sql.erase_subscriber, subscriber_id, vault.fingerprints(slug)[0])
     return True
@@ -49,6 +50,11 @@ async def _forget_letters(connection: Connection, vault: Vault, subscriber_id: U
     rows = await connection.fetch(_sql.addresses, subscriber_id)
     marks = [mark for row in rows for mark in vault.fingerprints(mailbox_of(row["address"]))]
     await letters.forget(connection, marks)
+
+
+async def _forget_sessions(connection: Connection, subscriber_id: UUID) -> None:
+    rows = await connection.fetch(_sql.addresses, subscriber_id)
+    await connection.execute(_sql.erase_sessions, subscriber_id, [row["address"].lower() for row in rows])
 
 
 async def _blank(connection: Connection, subscriber_id: UUID, subscription_ids: Sequence[UUID]) -> None:

@@ -49,6 +49,14 @@ WHERE a.delivery_id = d.id AND d.subscriber_id = $1 AND a.excerpt IS NOT NULL
 UPDATE receipts c SET detail = NULL FROM deliveries d
 WHERE c.delivery_id = d.id AND d.subscriber_id = $1 AND c.detail IS NOT NULL
 
+-- name: erase_sessions
+-- Who is or was about to be signed in for it; before its people are gone.
+-- $1 subscriber id, $2 its addresses, in lower case
+WITH links AS (
+  DELETE FROM sign_in_links WHERE email = ANY ($2::text[])
+)
+DELETE FROM sessions WHERE subscriber_id = $1 OR (subscriber_id IS NULL AND email = ANY ($2::text[]))
+
 -- name: erase_people
 -- $1 subscriber id
 DELETE FROM people WHERE subscriber_id = $1

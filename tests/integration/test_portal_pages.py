@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.runtime.database import Pool
-from services.storage import people
+from services.storage import erasing, people
 from tests.integration.portal_visits import House, Town, town
 from tests.rig.samples import opportunity
 
@@ -388,3 +388,14 @@ async def test_one_click_still_stops_and_its_page_leads_to_the_preferences(here:
     assert "/static/style.css?v=" in page.text
     stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
     assert (stopped.status, (await row(here, "subscriptions", house.email))["status"]) == (200, "ended")
+
+
+async def test_who_is_erased_is_signed_out_and_leaves_no_link(here: Town) -> None:
+    house, other = await here.house(), await here.house()
+    visitor, stays = await here.signed_in(house), await here.signed_in(other)
+    await here.visitor().fill("/portal/sign-in", {"email": house.contact})
+    async with here.pool.acquire() as connection, connection.transaction():
+        assert await erasing.erase(connection, here.vault, house.slug)
+    assert (await visitor.get("/portal")).to == "/portal/sign-in"
+    assert (await stays.get("/portal")).status == 200
+    assert (await here.count("sessions"), await here.count("sign_in_links")) == (1, 0)
