@@ -29,7 +29,6 @@ async def erase(connection: Connection, vault: Vault, slug: str) -> bool:
         await subscriptions.end(connection, row["id"], "ended")
     await _remember_whom_to_leave_alone(connection, vault, subscriber_id)
     await _forget_letters(connection, vault, subscriber_id)
-    await _forget_sessions(connection, subscriber_id)
     await _blank(connection, subscriber_id, [row["id"] for row in rows])
     await connection.execute(_sql.erase_subscriber, subscriber_id, vault.fingerprints(slug)[0])
     return True
@@ -52,17 +51,15 @@ async def _forget_letters(connection: Connection, vault: Vault, subscriber_id: U
     await letters.forget(connection, marks)
 
 
-async def _forget_sessions(connection: Connection, subscriber_id: UUID) -> None:
-    rows = await connection.fetch(_sql.addresses, subscriber_id)
-    await connection.execute(_sql.erase_sessions, subscriber_id, [row["address"].lower() for row in rows])
-
-
 async def _blank(connection: Connection, subscriber_id: UUID, subscription_ids: Sequence[UUID]) -> None:
     await connection.execute(_sql.quietly, "on")
     for statement in (_sql.erase_deliveries, _sql.erase_attempts, _sql.erase_receipts):
         await connection.execute(statement, subscriber_id)
     await connection.execute(_sql.quietly, "off")
-    for statement in (_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations):
+    for statement in (
+        *(_sql.erase_sessions, _sql.erase_mailings, _sql.erase_reminders),
+        *(_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations),
+    ):
         await connection.execute(statement, subscriber_id)
     for statement in (
         *(_sql.erase_secrets, _sql.erase_health, _sql.erase_probes, _sql.erase_notices),

@@ -50,12 +50,26 @@ UPDATE receipts c SET detail = NULL FROM deliveries d
 WHERE c.delivery_id = d.id AND d.subscriber_id = $1 AND c.detail IS NOT NULL
 
 -- name: erase_sessions
--- Who is or was about to be signed in for it; before its people are gone.
--- $1 subscriber id, $2 its addresses, in lower case
-WITH links AS (
-  DELETE FROM sign_in_links WHERE email = ANY ($2::text[])
+-- Who is signed in for this subscriber, or could be by a link on its way.
+-- $1 subscriber id
+WITH theirs AS (
+  SELECT lower(contact) AS email FROM subscribers WHERE id = $1 AND contact IS NOT NULL
+  UNION SELECT email FROM people WHERE subscriber_id = $1
+),
+links AS (
+  DELETE FROM sign_in_links WHERE email IN (SELECT email FROM theirs)
 )
-DELETE FROM sessions WHERE subscriber_id = $1 OR (subscriber_id IS NULL AND email = ANY ($2::text[]))
+DELETE FROM sessions
+WHERE subscriber_id = $1 OR (subscriber_id IS NULL AND email IN (SELECT email FROM theirs))
+
+-- name: erase_mailings
+-- The hash of an address could be guessed; random bits take its place.
+-- $1 subscriber id
+UPDATE mailings SET address = sha256(uuid_send(gen_random_uuid())) WHERE subscriber_id = $1
+
+-- name: erase_reminders
+-- $1 subscriber id
+UPDATE reminders SET address = sha256(uuid_send(gen_random_uuid())) WHERE subscriber_id = $1
 
 -- name: erase_people
 -- $1 subscriber id

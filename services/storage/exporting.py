@@ -38,6 +38,7 @@ async def everything(connection: Connection, subscriber_id: UUID) -> dict[str, l
         "people": [dict(row) for row in await people.of_subscriber(connection, subscriber_id)],
         "subscriptions": [dict(row) for row in await subscriptions.of_subscriber(connection, subscriber_id)],
         "deliveries": deliveries,
+        "passings": [dict(row) for row in await connection.fetch(_sql.passings, subscriber_id)],
         "probes": [dict(row) for row in await connection.fetch(_sql.probes, subscriber_id)],
         "confirmations": [dict(row) for row in await connection.fetch(_sql.confirmations, subscriber_id)],
     }

@@ -7,7 +7,7 @@ WITH told AS (
 )
 SELECT r.slug, r.name, r.kind, r.region, r.language, r.contact, r.timezone, r.digest_hour, r.digest_weekday,
   r.reminder_days,
-  coalesce((SELECT jsonb_agg(jsonb_build_array(p.name, p.email) ORDER BY p.id)
+  coalesce((SELECT jsonb_agg(jsonb_build_array(p.name, p.email) ORDER BY p.email)
             FROM people p WHERE p.subscriber_id = r.id), '[]') AS people,
   t.channel, t.target, t.filter, t.cadence, t.quiet_from, t.quiet_until, t.language AS subscription_language
 FROM subscribers r LEFT JOIN told t ON t.subscriber_id = r.id
@@ -20,9 +20,9 @@ FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id WHERE r.ended_
 
 -- name: deliveries
 -- $1 subscriber id
-SELECT d.id, d.event_id, e.type, e.subject AS opportunity, d.subscription_id, d.channel, d.destination, d.match,
-  d.state::text, d.reason, d.attempts, d.created_at, d.settled_at, d.expires_at
-FROM deliveries d JOIN events e ON e.id = d.event_id
+SELECT d.id, d.event_id, e.type, e.subject AS opportunity, d.carries AS mailing, d.subscription_id, d.channel,
+  d.destination, d.match, d.state::text, d.reason, d.attempts, d.created_at, d.settled_at, d.expires_at
+FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
 WHERE d.subscriber_id = $1 ORDER BY d.id
 
 -- name: attempts
@@ -34,6 +34,10 @@ FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE d.subscriber_id 
 -- $1 subscriber id
 SELECT c.delivery_id, c.kind, c.at, c.status, c.detail
 FROM receipts c JOIN deliveries d ON d.id = c.delivery_id WHERE d.subscriber_id = $1 ORDER BY c.at, c.id
+
+-- name: passings
+-- $1 subscriber id
+SELECT subject AS opportunity, way, startups, door, at, corrected_at FROM passings WHERE subscriber_id = $1 ORDER BY id
 
 -- name: probes
 -- $1 subscriber id

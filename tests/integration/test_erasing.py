@@ -16,7 +16,7 @@ from services.domain.bounces import Bounce, Kind
 from services.runtime.clock import utc_now
 from services.runtime.database import Pool, open_pool
 from services.runtime.vault import Vault
-from services.storage import bounces, erasing, exporting, probes
+from services.storage import bounces, erasing, exporting, probes, sessions
 from services.storage.probes import Answer
 from services.subscribers.csv_rows import COLUMNS
 from services.subscribers.exporting import as_csv
@@ -59,6 +59,10 @@ class Stage:
             {"name": "An Peeters", "email": "an@start-it.example"},
         )
         await send_json(api, "POST", "/v1/subscribers/start-it/feed-token")
+        async with self.pool.acquire() as connection:
+            for token in (b"used", b"on its way"):
+                await sessions.add_link(connection, token, "an@start-it.example")
+            assert await sessions.sign_in(connection, b"used", b"session")
         async with Receiver() as receiver, SmtpServer() as relay:
             receiver.on("/hook-of-start-it", Reply(200, body=b"thank you, an@start-it.example"))
             hook = await add_subscription(api, channel="webhook", target=receiver.url("/hook-of-start-it"))
@@ -152,7 +156,7 @@ async def test_who_is_erased_is_in_no_table_and_the_ledger_counts_as_before(stag
     assert await stage.ledger() == before
     assert before["states"] == {"sent": 3}
     assert await pool.fetchval("SELECT count(*) FROM status_outbox") == told
-    for table in ("people", "feed_tokens", "webhook_secrets", "confirmations"):
+    for table in ("people", "feed_tokens", "webhook_secrets", "confirmations", "sessions", "sign_in_links"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
     assert await pool.fetchval("SELECT count(*) FROM letters WHERE due_at IS NOT NULL") == 0
 
