@@ -89,6 +89,7 @@ FROM (
   WHERE e.deadline > $1 AND e.deadline <= $1 + make_interval(days => $3)
     AND e.type IN ('opportunity.published', 'opportunity.updated') AND stands(e)
     AND d.subscriber_id = ANY ($2::uuid[]) AND d.state = 'sent' AND d.channel = 'email' AND s.status = 'active'
+    AND s.reminders
   GROUP BY d.subscriber_id, mailbox(s.target), e.id
 ) told
 

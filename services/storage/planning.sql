@@ -50,18 +50,10 @@ matched AS (
   JOIN subscribers r ON r.id = s.subscriber_id
   LEFT JOIN told ON told.subscription_id = s.id
   LEFT JOIN ahead ON ahead.subscription_id = s.id
-  CROSS JOIN LATERAL (SELECT coalesce(e.whole
-      AND (s.f_regions = '{}' OR s.f_regions && e.m_regions)
-      AND (s.f_cpv = '{}' OR s.f_cpv && e.m_cpv)
-      AND (s.f_themes = '{}' OR s.f_themes && e.m_themes)
-      AND (s.f_audience = '{}' OR s.f_audience && e.m_audience)
-      AND (s.f_procedures = '{}' OR e.m_procedure = ANY (s.f_procedures))
-      AND (s.f_currency IS NULL OR (
-            e.m_currency = s.f_currency
-            AND (s.f_min_value IS NULL OR e.m_value >= s.f_min_value)
-            AND (s.f_max_value IS NULL OR e.m_value <= s.f_max_value)))
-      AND (s.f_words = '{}' OR NOT EXISTS (
-            SELECT FROM unnest(s.f_words) word WHERE position(word IN e.m_text) = 0)), false) AS fits) f
+  CROSS JOIN LATERAL (SELECT coalesce(e.whole AND meets(
+      s.f_regions, s.f_cpv, s.f_themes, s.f_audience, s.f_procedures, s.f_min_value, s.f_max_value, s.f_currency,
+      s.f_words, e.m_regions, e.m_cpv, e.m_themes, e.m_audience, e.m_procedure, e.m_value, e.m_currency, e.m_text),
+    false) AS fits) f
   WHERE s.status NOT IN ('pending', 'ended')
     AND CASE WHEN s.f_types = '{}' THEN e.type = ANY ($2::text[]) ELSE e.type = ANY (s.f_types) END
     AND (f.fits OR told.subscription_id IS NOT NULL)

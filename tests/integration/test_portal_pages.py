@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.runtime.database import Pool
-from services.storage import people
+from services.storage import erasing, people
 from tests.integration.portal_visits import House, Town, town
 from tests.rig.samples import opportunity
 
@@ -48,6 +48,13 @@ async def test_the_overview_says_what_was_told_why_by_which_way_and_how_it_stand
     assert house.contact in page.words
     assert 'href="https://marketplace.example/opdrachten/1"' in page.text
     assert page.text.count('<h2 class="title">') == 1
+
+
+async def test_a_title_in_another_language_says_which(here: Town) -> None:
+    house = await here.house()
+    await here.books.plan(data=opportunity(title={"fr": "Des capteurs"}))
+    page = await (await here.signed_in(house)).get("/portal")
+    assert '<span lang="fr">Des capteurs</span>' in page.text
 
 
 async def test_moments_are_told_by_the_clock_of_the_house(here: Town) -> None:
@@ -381,3 +388,14 @@ async def test_one_click_still_stops_and_its_page_leads_to_the_preferences(here:
     assert "/static/style.css?v=" in page.text
     stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
     assert (stopped.status, (await row(here, "subscriptions", house.email))["status"]) == (200, "ended")
+
+
+async def test_who_is_erased_is_signed_out_and_leaves_no_link(here: Town) -> None:
+    house, other = await here.house(), await here.house()
+    visitor, stays = await here.signed_in(house), await here.signed_in(other)
+    await here.visitor().fill("/portal/sign-in", {"email": house.contact})
+    async with here.pool.acquire() as connection, connection.transaction():
+        assert await erasing.erase(connection, here.vault, house.slug)
+    assert (await visitor.get("/portal")).to == "/portal/sign-in"
+    assert (await stays.get("/portal")).status == 200
+    assert (await here.count("sessions"), await here.count("sign_in_links")) == (1, 0)

@@ -10,7 +10,7 @@ import pytest
 
 from services.dispatcher.mailings import make_due
 from services.runtime.database import Pool
-from services.storage import subscribers
+from services.storage import subscribers, subscriptions
 from tests.integration.mailing import ADDRESS, Post, at, post_office, text_of
 from tests.integration.owing import Subscribed
 from tests.integration.web import serving
@@ -54,6 +54,14 @@ async def test_three_come_each_on_its_day_and_none_between(post: Post) -> None:
         if await post.pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'pending'"):
             came[now.date().isoformat()] = len(await subjects(post))
     assert came == {"2099-06-16": 1, "2099-06-25": 1, "2099-06-29": 1}
+
+
+async def test_a_subscription_that_wants_no_reminders_gets_none(post: Post) -> None:
+    somebody = await told(post)
+    async with post.pool.acquire() as connection:
+        await subscriptions.set_reminders(connection, somebody.id, False)
+    await post.make("2099-06-29T08:00")
+    assert await subjects(post) == []
 
 
 async def test_it_says_what_ends_and_when(post: Post) -> None:

@@ -18,7 +18,7 @@ from services.storage import backtest, subscriptions
 from services.storage.backtest import Found
 from services.subscribers.portal import filter_form
 from services.subscribers.portal.filter_form import FilterForm
-from services.subscribers.portal.overview import title_of
+from services.subscribers.portal.overview import Title, title_of
 from services.subscribers.portal.subscriptions import filter_of, live
 from services.subscribers.portal.visits import SignedIn, Visit
 
@@ -31,7 +31,7 @@ class Tried:
     """What a filter would have found: `days` looked at, how often that is, and what cannot work."""
 
     found: Found
-    titles: list[str]
+    titles: list[Title]
     days: int
     rate: Rate | None
     flaws: dict[Flaw, tuple[str, ...]]

@@ -28,11 +28,19 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Title:
+    """The title of an opportunity, and the language it is in."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """An event, every way by which this subscriber was told of it, and why."""
 
     event: portal.Row
-    title: str
+    title: Title
     whys: list[str]
     ways: list[Way]
     passing_url: str
@@ -82,9 +90,12 @@ def needs(subscriptions: Sequence[portal.Row]) -> list[tuple[str, Any]]:
     return found
 
 
-def title_of(row: Any, said: Speech) -> str:
-    """Give the title of an opportunity, in the reader's language where it has one."""
-    return one_line(matching.title_of({"id": row["subject"], "title": row["title"]}, said.code))
+def title_of(row: Any, said: Speech) -> Title:
+    """Give the title of an opportunity, in the reader's language where it has one, and its language."""
+    texts = row["title"] or {}
+    text = matching.title_of({"id": row["subject"], "title": texts}, said.code)
+    language = next((code for code, known in texts.items() if known == text), said.code)
+    return Title(one_line(text), language)
 
 
 def _told(visit: Visit, row: portal.Row) -> Told:

@@ -3,6 +3,7 @@
 from typing import Any
 from zoneinfo import available_timezones
 
+import asyncpg
 from fastapi import APIRouter, Response
 
 from services.domain.problems import Invalid
@@ -35,7 +36,11 @@ def add(routes: APIRouter) -> None:
     @routes.post("/portal/settings")
     async def save_settings(visit: SignedIn) -> Response:
         given = _given(visit)
-        errors = await visit.change(lambda connection: _save(connection, visit, given))
+        try:
+            errors = await visit.change(lambda connection: _save(connection, visit, given))
+        except asyncpg.DataError:
+            # a zone that this server's PostgreSQL does not know
+            errors = {"timezone": visit.speech.gettext(_WRONG["timezone"])}
         if errors:
             return _page(visit, {**_kept(visit), **given}, 422, errors)
         return visit.to("/portal/settings?done=saved")

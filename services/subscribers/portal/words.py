@@ -10,6 +10,7 @@ from typing import Any
 from services.domain.matching import Filter
 from services.domain.reason import procedure_name, region_name
 from services.domain.speech import Speech, later
+from services.domain.standing import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +47,15 @@ _RECEIPTS = {
     "passed_on": ("good", later("Passed on")),
 }
 _REASONS = {
-    "paused": later("This subscription was paused."),
     "bounced": later("Earlier mails to this address came back."),
     "complained": later("Somebody reported our mails as unwanted."),
     "gone": later("The address of the webhook said that it is gone (410)."),
     "dead": later("The address of the webhook had not answered well for days."),
-    "deadline": later("The deadline had passed."),
-    "withdrawn": later("The opportunity was withdrawn."),
-    "superseded": later("A newer version of the opportunity took its place."),
-    "unsubscribed": later("The subscription was stopped."),
     "ended": later("The subscription was stopped."),
     "left": later("Your organisation left."),
-    "digest": later("It waits for your next digest."),
     "moved": later("It goes to the new address."),
     "refused": later("The owner of the mailbox does not want this."),
     "not_confirmed": later("The owner of the mailbox did not confirm in time."),
-    "quiet_hours": later("It waits until your quiet hours are over."),
-    "endpoint_paused": later(
-        "The address has failed several times in a row; we wait a little before we go on."
-    ),
     "lease_expired": later("We were interrupted while sending it, and try again."),
 }
 _KINDS = {
@@ -87,6 +78,9 @@ _ERRORS = {
     "blocked_address": later("the address leads to a network where we may not send"),
     "bad_url": later("the address cannot be used"),
     "gone": later("it said that it is gone (410)"),
+    "challenge_not_answered": later("our question was not answered"),
+    "no_consent": later("our question was not answered"),
+    "bad_secret": later("its secret cannot sign"),
     "protocol": later("the answer was not valid HTTP"),
 }
 
@@ -114,7 +108,8 @@ def reason(code: str | None, said: Speech) -> str:
     """Say why something stands as it does; an unknown reason is not said."""
     if code in _REASONS:
         return said.gettext(_REASONS[code])
-    return error(code, said, sentence=True) if code else ""
+    sentence = standing(code, said)
+    return sentence if sentence != code else error(code, said, sentence=True)
 
 
 def error(code: str | None, said: Speech, *, sentence: bool = False) -> str:
