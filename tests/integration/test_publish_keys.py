@@ -40,7 +40,6 @@ NEEDS = {
     ("DELETE", "/v1/subscriptions/{subscription_id}"): REGISTRY,
     ("POST", "/v1/subscribers/{slug}/feed-token"): REGISTRY,
     ("POST", "/v1/bounces"): {"operate"},
-    ("GET", "/v1/passings"): READ,
     ("GET", "/v1/suppressions"): READ,
     ("POST", "/v1/suppressions/{subscription_id}/release"): {"operate"},
     ("POST", "/v1/subscriptions/{subscription_id}/pause"): REGISTRY,
