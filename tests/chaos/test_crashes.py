@@ -188,7 +188,7 @@ async def test_what_is_being_planned_at_a_kill_is_planned_by_the_next_dispatcher
 async def _is_planning(pool: Pool) -> bool:
     held_up = await pool.fetchval(
         """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-           AND wait_event_type = 'Lock' AND position('matched AS (' IN query) > 0"""
+           AND wait_event_type = 'Lock' AND position('told AS (' IN query) > 0"""
     )
     return bool(held_up)
 

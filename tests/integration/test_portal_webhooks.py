@@ -154,8 +154,12 @@ async def test_a_webhook_is_added_proves_itself_and_is_tested(here: Town, receiv
     tools = await visitor.get(f"{base}/webhook")
     assert secret not in tools.text
     part = await visitor.post(f"{base}/test", hx_request="true")
-    assert "hx-get" in part.text
-    path = part.text.partition('hx-get="')[2].partition('"')[0]
+    probe = await here.pool.fetchval(
+        "SELECT id FROM probes WHERE subscription_id = $1 AND kind = 'test'", added
+    )
+    path = f"{base}/tests/{probe}"
+    # it is there at once, or looked for until it is
+    assert path in part.text or "Het werkt." in part.words
     result = await eventually(
         lambda: visitor.get(path, hx_request="true"),
         lambda page: "hx-get" not in page.text,
