@@ -1,16 +1,18 @@
 """A marketplace with something on every page of it, and the list of pages that people see.
 
-A new page joins by a line in PAGES; what its address needs comes from `Scene.names`.
+A new page joins by a line in PAGES; what its address needs comes from `Scene.names`. Those of the portal
+join by themselves, from its own list; their states by a line in STATES_OF_PAGES.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import aiohttp
 from playwright.async_api import Page
 
 from services.dispatcher.mail.composer import Composer
@@ -29,26 +31,81 @@ from services.runtime.settings import Settings
 from services.runtime.vault import new_token, token_hash
 from services.storage import events, passings, planning, subscribers, subscriptions
 from services.storage.subscriptions import NewSubscription
+from services.subscribers.portal import routes
+from tests.browser import houses
+from tests.browser.houses import LONG_ADDRESS
 from tests.browser.opportunities import FULL
+from tests.integration.portal_visits import Town
 from tests.integration.web import serving
 from tests.rig.browser import Browser, Scheme
 from tests.rig.process import free_port
 from tests.rig.samples import cloudevent
 
-#: As wide as an address can be without a place to break it.
-LONG_ADDRESS = f"{'opdrachten-en-oproepen' * 2}@{'de-incubator-van-de-stad' * 2}.example"
 LANGUAGES = ("nl", "en")
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A page to look at: its name, its address (`{…}` is a name of the scene), and what is to be there."""
+    """A page to look at: its name, its address (`{…}` is a name of the scene), and what is to be there.
+
+    `who` opens it: `full`, `empty`, `both` and `none` are signed in (tests/browser/houses.py); else nobody.
+    """
 
     name: str
     path: str
     language: str = "nl"
     status: int = 200
+    who: str = ""
+
+
+#: What the portal's own list does not say: pages as others see them, and in other states.
+STATES_OF_PAGES = (
+    ("signed out", "/portal/sign-in?done=signed-out", "", 200),
+    ("link sent", "/portal/sign-in?done=sent", "", 200),
+    ("link that is over", "/portal/sign-in/unknown", "", 410),
+    ("missing, signed in", "/portal/nowhere", "full", 404),
+    ("choose of two", "/portal/choose", "both", 200),
+    ("choose of none", "/portal/choose", "none", 200),
+    ("overview, empty", "/portal", "empty", 200),
+    ("subscriptions, empty", "/portal/subscriptions", "empty", 200),
+    ("feeds, empty", "/portal/feeds", "empty", 200),
+    ("people, empty", "/portal/people", "empty", 200),
+    ("delivery of a mail that came back", "/portal/deliveries/{email_sent}", "full", 200),
+    ("delivery that waits", "/portal/deliveries/{webhook_pending}", "full", 200),
+    ("delivery that is sent", "/portal/deliveries/{webhook_sent}", "full", 200),
+    ("subscription by webhook", "/portal/subscriptions/{webhook}", "full", 200),
+    ("subscription, paused", "/portal/subscriptions/{paused}?done=paused", "full", 200),
+    ("subscription, bounced", "/portal/subscriptions/{bounced}", "full", 200),
+    ("subscription, pending", "/portal/subscriptions/{asked}", "full", 200),
+    ("subscription, stopped", "/portal/subscriptions/{stopped}", "full", 200),
+    ("webhook, unproven", "/portal/subscriptions/{unproven}/webhook", "full", 200),
+    ("test that failed", "/portal/subscriptions/{webhook}/tests/{probe_failed}", "full", 200),
+    ("test that waits", "/portal/subscriptions/{webhook}/tests/{probe_waiting}", "full", 200),
+    ("preferences, stopped", "/u/{link_stopped}/preferences", "", 200),
+    ("preferences, unknown", "/u/unknown/preferences", "", 404),
+    ("confirm", "/confirm/{confirm_fresh}", "", 200),
+    ("confirmed", "/confirm/{confirm_yes}", "", 200),
+    ("refused", "/confirm/{confirm_no}", "", 200),
+    ("confirm, stale", "/confirm/{confirm_stale}", "", 200),
+    ("confirm, unknown", "/confirm/unknown", "", 404),
+)
+_TOKENS = {"sign_in_link": "sign_in", "preferences": "link", "unsubscribe": "link"}
+
+
+def _portal(code: str) -> list[Place]:
+    """Name the portal's pages in a language, and their states; names of the scene end in that language."""
+    listed = (
+        (page.name, page.path.replace("{token}", f"{{{_TOKENS.get(page.name)}}}"),
+         "full" if page.needs == "session" else "", 404 if page.name == "missing" else 200)
+        for page in routes.PAGES
+    )  # fmt: skip
+    return [
+        Place(
+            f"portal: {name} {code}", path.replace("}", f"_{code}}}"), code, status, who and f"{who}_{code}"
+        )
+        for name, path, who, status in (*listed, *STATES_OF_PAGES)
+    ]
 
 
 #: `/docs` is left out: that is Swagger UI, for developers and not ours to mend; /openapi.json says the same.
@@ -65,20 +122,24 @@ PAGES = (
     Place("demo mails", "/demo/mails", "en"),
     Place("demo mail", "/demo/mails/{mail}", "en"),
     Place("demo webhooks", "/demo/webhooks", "en"),
+    *(place for code in LANGUAGES for place in _portal(code)),
 )
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Where it is served, and the names of what is there."""
+    """Where it is served, the names of what is there, and the cookies of who is signed in."""
 
     pool: Pool
     url: str
-    names: dict[str, str]
+    here: Town
+    names: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    async def open(self, browser: Browser, place: Place, scheme: Scheme = "light") -> Page:
+    async def open(self, browser: Browser, place: Place, scheme: Scheme = "light", **more: Any) -> Page:
         """Open a page in a new window, and see that it is the one that was asked for."""
-        window = await browser.window(scheme=scheme, language=place.language)
+        window = await browser.window(scheme=scheme, language=place.language, **more)
+        await self.let_in(window, self.cookies.get(place.who, {}))
         answer = await window.goto(self.url + place.path.format(**self.names))
         assert answer is not None
         assert (answer.status, await window.locator("html").get_attribute("lang")) == (
@@ -86,6 +147,13 @@ class Scene:
             place.language,
         )
         return window
+
+    async def let_in(self, window: Page, cookies: dict[str, str]) -> None:
+        """Give a window the cookies of somebody who is signed in."""
+        if cookies:
+            await window.context.add_cookies(
+                [{"name": name, "value": value, "url": self.url} for name, value in cookies.items()]
+            )
 
 
 @asynccontextmanager
@@ -99,15 +167,42 @@ async def scene(pool: Pool, folder: Path, *, empty: bool = False) -> AsyncIterat
         port=port,
         public_url=f"http://127.0.0.1:{port}",
     )
-    async with served as api:
-        names: dict[str, str] = {}
+    jar = aiohttp.DummyCookieJar()
+    async with served as api, aiohttp.ClientSession(cookie_jar=jar) as session:
+        opened = Scene(pool, api.url, Town(pool, api.url, api.settings, session))
         if not empty:
-            names |= await _subscribed(pool)
-            event = await _announced(pool)
-            names |= {"event": str(event), **await _passing(pool, api.settings, event)}
-            names |= _caught(folder / "mails", api.settings)
+            await _fill(opened, folder / "mails", api.settings)
             receivers.received.extend(_received())
-        yield Scene(pool, api.url, names)
+        yield opened
+
+
+async def _fill(opened: Scene, mails: Path, settings: Settings) -> None:
+    """Put something on every page."""
+    names, pool = opened.names, opened.pool
+    for code in LANGUAGES:
+        found = await _told(opened, code)
+        names |= {f"{name}_{code}": value for name, value in found.items()}
+    names |= await _subscribed(pool)
+    event = await _announced(pool)
+    names |= {"event": str(event), **await _passing(pool, settings, event)}
+    names |= _caught(mails, settings)
+
+
+async def _told(opened: Scene, code: str) -> dict[str, str]:
+    """Let people of every kind sign in who read this language; give the names of what they see."""
+    here = opened.here
+    house, names = await houses.full_house(here, code)
+    visitor = await here.signed_in(house)
+    await visitor.fill("/portal/feeds/new-address")
+    names |= await houses.confirmations(here, visitor, code)
+    names["asked"] = str(await here.pool.fetchval("SELECT max(id::text) FROM subscriptions"))
+    both = await here.signed_in_as(await houses.of_two_houses(here, house, code))
+    empty = await here.signed_in_as(await houses.empty_house(here, code))
+    none = await houses.of_no_house(here, house, code)
+    names["sign_in"] = (await here.link_for(house.contact)).rpartition("/")[2]
+    for who, one in {"full": visitor, "both": both, "empty": empty, "none": none}.items():
+        opened.cookies[f"{who}_{code}"] = {**one.cookies, "omroeper_language": code}
+    return names
 
 
 async def _subscribed(pool: Pool) -> dict[str, str]:
@@ -147,8 +242,8 @@ async def _passing(pool: Pool, settings: Settings, event: UUID) -> dict[str, str
     """Have somebody tell that they passed it on, and somebody else not yet; name the paths of their links."""
     paths: dict[str, str] = {}
     async with pool.acquire() as connection, connection.transaction():
-        for name in ("passing", "passed"):
-            given = {"slug": name, "name": "Wintercircus", "kind": "accelerator"}
+        for name in ("passing", "not_passed", "passed"):
+            given = {"slug": name.replace("_", "-"), "name": "Wintercircus", "kind": "accelerator"}
             owner = await subscribers.add(connection, parse_subscriber(given))
             assert owner is not None
             paths[name] = urlsplit(passing_links(settings, Door.MAIL)(owner, event)).path

@@ -1,13 +1,15 @@
 """The rig itself: what is wrong with a page does not stay unseen."""
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Error, Page
 
 from tests.rig.axe import BEST, no_violations
-from tests.rig.browser import Browser
+from tests.rig.browser import ONE_LOOP, Browser
 from tests.rig.looking import fits, keyboard
 from tests.rig.waiting import until
 
+pytestmark = ONE_LOOP
 GOOD = """<!doctype html><html lang="nl"><head><title>Goed</title>
 <style>button, input { min-width: 24px; min-height: 24px }</style></head><body><main><h1>Goed</h1>
 <p><a href="https://stad.example/">Lees verder</a></p><button>Ja, dat is goed</button>
@@ -15,7 +17,7 @@ GOOD = """<!doctype html><html lang="nl"><head><title>Goed</title>
 <details><summary>Meer</summary><a href="/verborgen">Verborgen</a></details></main></body></html>"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> Page:
     return await browser.window()
 

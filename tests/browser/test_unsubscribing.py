@@ -1,23 +1,16 @@
 """Unsubscribing with a keyboard alone, with and without scripts."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from playwright.async_api import Page
 
-from services.runtime.database import Pool
 from services.runtime.vault import token_hash
-from tests.browser.scenes import LANGUAGES, PAGES, Scene, scene
-from tests.rig.browser import Browser
+from tests.browser.scenes import LANGUAGES, PAGES, Scene
+from tests.rig.browser import ONE_LOOP, Browser
 
 DONE = {"nl": "Je bent uitgeschreven", "en": "You are unsubscribed"}
 
 
-@pytest.fixture
-async def served(pool: Pool, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with scene(pool, tmp_path) as opened:
-        yield opened
+pytestmark = ONE_LOOP
 
 
 async def status(served: Scene, language: str) -> str:
@@ -49,8 +42,9 @@ async def test_tab_and_enter_are_all_it_takes(served: Scene, browser: Browser, l
 
 
 async def test_it_works_without_scripts(served: Scene, browser: Browser) -> None:
+    house = await served.here.house()
     page = await browser.window(java_script_enabled=False)
-    await page.goto(f"{served.url}/u/{served.names['subscribed_nl']}")
+    await page.goto(f"{served.url}/u/{house.link}")
     async with page.expect_navigation():
         await page.get_by_role("button").click()
     assert await heading(page) == DONE["nl"]

@@ -139,7 +139,7 @@ class Town:
                         channel=channel,
                         target=target,
                         filter=parse_filter(None),
-                        language="nl",
+                        language=more.get("language", "nl"),
                         token_hash=token_hash(token),
                         token_seal=self.vault.seal(token),
                     ),
@@ -150,12 +150,20 @@ class Town:
 
     async def signed_in(self, house: House, email: str | None = None) -> Visitor:
         """Let somebody sign in for a house, by the link in a letter."""
+        return await self.signed_in_as(email or house.contact)
+
+    async def signed_in_as(self, email: str) -> Visitor:
+        """Let the owner of a mailbox sign in, by the link in a letter."""
         visitor = self.visitor()
-        await visitor.fill("/portal/sign-in", {"email": email or house.contact})
-        link = (await self.letters())[-1]["shown"]["link"]
-        page = await visitor.fill(link.removeprefix(self.settings.public_url))
+        page = await visitor.fill(await self.link_for(email))
         assert page.to == "/portal", page.words
         return visitor
+
+    async def link_for(self, email: str) -> str:
+        """Ask for a link to sign in, and read its path where only the owner of the mailbox does."""
+        await self.visitor().fill("/portal/sign-in", {"email": email})
+        shown: str = (await self.letters())[-1]["shown"]["link"]
+        return shown.removeprefix(self.settings.public_url)
 
     async def letters(self) -> list[dict[str, Any]]:
         """Read the letters that wait to be sent, in the order in which they were written."""

@@ -10,6 +10,8 @@ from tests.rig.npm_packages import package
 
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 BEST = "best-practice"
+#: What another scheme of colours can change.
+COLOURS = ("cat.color",)
 #: Nothing is fetched (`preload`), and frames are left to a look of their own.
 _RUN = """([tags, without]) => axe.run(document, {
   runOnly: { type: "tag", values: tags },
@@ -20,9 +22,18 @@ _RUN = """([tags, without]) => axe.run(document, {
 
 async def no_violations(page: Page, *more_tags: str, without: Sequence[str] = ()) -> None:
     """Fail, readably, when axe finds something in the page; `without` are rules that do not hold there."""
+    await _none_of(page, [*WCAG, *more_tags], without)
+
+
+async def no_violations_by_colour(page: Page) -> None:
+    """Fail as `no_violations` does, for what may differ between light and dark alone; sooner done."""
+    await _none_of(page, COLOURS, ())
+
+
+async def _none_of(page: Page, tags: Sequence[str], without: Sequence[str]) -> None:
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(_source())
-    found = await page.evaluate(_RUN, [[*WCAG, *more_tags], list(without)])
+    found = await page.evaluate(_RUN, [list(tags), list(without)])
     assert found["passes"], f"axe found nothing to look at on {page.url}"
     assert not found["violations"], f"{page.url}\n" + "\n".join(map(_told, found["violations"]))
 

@@ -5,6 +5,7 @@ Rules:
 2. What a page complains of fails the test: errors in its console, what its CSP refuses, what its scripts
    do not catch. That an address which was opened is answered with an error status is no complaint.
 3. Windows share nothing: no cookies, no storage, no cache.
+4. The tests of a module share one event loop, and one connection to the browser: `pytestmark = ONE_LOOP`.
 """
 
 import shutil
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser as Connected
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
@@ -25,6 +27,8 @@ from tests.rig.run import folder
 from tests.rig.waiting import wait_until
 
 Scheme = Literal["light", "dark"]
+#: What a module says whose tests ask for `browser`.
+ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _LOOPBACK = ("127.0.0.1", "localhost")
 _FLAGS = (
@@ -48,6 +52,7 @@ class Browser:
 
     def __init__(self, connected: Connected) -> None:
         self._connected = connected
+        self._contexts: list[BrowserContext] = []
         self._opened: set[str] = set()
         self.complaints: list[str] = []
 
@@ -62,14 +67,15 @@ class Browser:
             reduced_motion="reduce",
             **more,
         )
+        self._contexts.append(context)
         context.set_default_timeout(_MOST_MS)
         self._watch(context)
         return await context.new_page()
 
     async def close(self) -> None:
         """Close all windows."""
-        for context in self._connected.contexts:
-            await context.close()
+        while self._contexts:
+            await self._contexts.pop().close()
 
     def _watch(self, context: BrowserContext) -> None:
         context.on("request", self._on_request)
@@ -103,15 +109,20 @@ def _chromium(node: None) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-async def browser(_chromium: str) -> AsyncIterator[Browser]:
-    """Give a browser of this test alone, as far as pages can tell; fails when one of them complained."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _connected(_chromium: str) -> AsyncIterator[Connected]:
     async with async_playwright() as playwright:
         connected = await playwright.chromium.connect_over_cdp(_chromium)
-        opened = Browser(connected)
-        yield opened
-        await opened.close()
+        yield connected
         await connected.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(_connected: Connected) -> AsyncIterator[Browser]:
+    """Give a browser of this test alone, as far as pages can tell; fails when one of them complained."""
+    opened = Browser(_connected)
+    yield opened
+    await opened.close()
     assert not opened.complaints, "\n".join(opened.complaints)
 
 

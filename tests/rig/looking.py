@@ -75,6 +75,8 @@ async def keyboard(page: Page) -> int:
         focused: dict[str, Any] = await page.evaluate(_FOCUSED)
         reached.add(focused["at"])
         wrong |= {focused["wrong"]: None} if focused["wrong"] else {}
+        if len(reached - {-1}) == len(names):
+            break
     missed = [f"{name} is not reached with Tab" for at, name in enumerate(names) if at not in reached]
     assert not [*wrong, *missed], f"{page.url}\n" + "\n".join([*wrong, *missed])
     return len(names)
