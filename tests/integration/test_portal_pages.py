@@ -388,6 +388,20 @@ async def test_one_click_still_stops_and_its_page_leads_to_the_preferences(here:
     assert "/static/style.css?v=" in page.text
     stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
     assert (stopped.status, (await row(here, "subscriptions", house.email))["status"]) == (200, "ended")
+    assert 'href="/portal/sign-in"' in stopped.text
+
+
+async def test_a_way_back_is_offered_to_those_only_who_have_one(here: Town) -> None:
+    house = await here.house()
+    visitor = here.visitor()
+    await here.pool.execute("UPDATE subscribers SET contact = NULL WHERE id = $1", house.id)
+    stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
+    assert "/portal/sign-in" not in stopped.text
+    async with here.pool.acquire() as connection:
+        await people.add(connection, house.id, "Els Peeters", "els@huis.example")
+    assert "/portal/sign-in" in (await visitor.get(f"/u/{house.link}")).text
+    await here.pool.execute("UPDATE subscribers SET ended_at = now() WHERE id = $1", house.id)
+    assert "/portal/sign-in" not in (await visitor.get(f"/u/{house.link}")).text
 
 
 async def test_who_is_erased_is_signed_out_and_leaves_no_link(here: Town) -> None:
