@@ -186,12 +186,21 @@ async def test_a_colleague_is_added_and_removed(here: Town) -> None:
     assert page.to == "/portal/people?done=person"
     (person,) = await here.pool.fetch("SELECT * FROM people")
     assert (person["name"], person["email"]) == ("Els", "els@huis.example")
+    told = (await here.letters())[-1]
+    assert (told["kind"], told["recipient"]) == ("invited", "Els@huis.example")
+    assert told["shown"] == {"subscriber": "Startershuis", "added_by": house.contact}
+    assert "krijgt een mail" in (await visitor.get(page.to)).words
     again = await visitor.fill("/portal/people", {"name": "Els", "email": "els@huis.example"})
     assert (again.status, 'id="email-wrong"' in again.text) == (422, True)
     els = await here.signed_in(house, "els@huis.example")
     path = f"/portal/people/{person['id']}/remove"
     assert "Dit ben je zelf" in (await els.get(path)).words
     assert (await els.post(path)).to == "/portal/people?done=person-removed"
+    again = await visitor.fill("/portal/people", {"name": "Els", "email": "els@huis.example"})
+    assert again.to == "/portal/people?done=person-untold"
+    assert "stuurden deze keer geen mail" in (await visitor.get(again.to)).words
+    (person,) = await here.pool.fetch("SELECT * FROM people")
+    await visitor.fill(f"/portal/people/{person['id']}/remove")
     assert (await els.get("/portal")).status == 303
 
 
