@@ -24,6 +24,8 @@ Kind = Literal["test", "verify"]
 #: How often people may have something tried; our own repetitions do not count.
 OF_A_SUBSCRIPTION = Limit(10, timedelta(hours=1))
 OF_A_SUBSCRIBER = Limit(60, timedelta(hours=1))
+#: How many of a subscriber's are tried at the same time.
+AT_ONCE = 2
 #: Test mails to somebody who has not said yes.
 OF_A_STRANGER = Limit(3, timedelta(days=1))
 #: How long we try to have an endpoint prove whose it is, without being asked again.
@@ -107,8 +109,12 @@ async def latest(connection: Connection, subscription_id: UUID, limit: int) -> l
 
 
 async def claim(connection: Connection, *, limit: int, lease_seconds: float) -> list[Row]:
-    """Borrow probes that are due; they are due again when the lease ends without an answer."""
-    return await connection.fetch(_sql.claim, limit, lease_seconds)
+    """Borrow probes that are due; they are due again when the lease ends without an answer.
+
+    Of a subscriber at most `AT_ONCE` are borrowed at a time. Runs in the caller's transaction.
+    """
+    await connection.execute(_sql.claim_turn)
+    return await connection.fetch(_sql.claim, limit, lease_seconds, AT_ONCE)
 
 
 async def answer(connection: Connection, probe: Row, said: Answer) -> bool:
