@@ -36,6 +36,10 @@ PROOF_AGAIN = (
     timedelta(hours=6),
     timedelta(hours=16),
 )
+#: How long after it was last tried an endpoint without proof stays pending.
+PROOF_WITHIN = timedelta(days=30)
+#: The notice that it needs its owner, and why a subscription ended that never proved itself.
+UNPROVEN, UNANSWERED = "unproven", "not_confirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +139,22 @@ async def _prove(connection: Connection, probe: Row, said: Answer) -> None:
     subscription_id = probe["subscription_id"]
     if said.ok:
         await subscriptions.confirm(connection, subscription_id, probe["target"])
-    elif await subscriptions.note_pending(connection, subscription_id, said.error or "") and (
-        probe["again"] < len(PROOF_AGAIN)
-    ):
-        wait = PROOF_AGAIN[probe["again"]]
-        await connection.fetchval(_sql.ask, subscription_id, "verify", probe["again"] + 1, wait)
+    elif await subscriptions.note_pending(connection, subscription_id, said.error or ""):
+        await _try_again(connection, subscription_id, probe["again"])
+
+
+async def _try_again(connection: Connection, subscription_id: UUID, again: int) -> None:
+    """Try a proof again later; when no try is left, have the owner told, once."""
+    if again < len(PROOF_AGAIN):
+        await connection.fetchval(_sql.ask, subscription_id, "verify", again + 1, PROOF_AGAIN[again])
+    else:
+        await connection.execute(_sql.tell_owner, subscription_id, UNPROVEN)
+
+
+async def lapse(connection: Connection, limit: int = 100) -> int:
+    """End the webhooks that never proved whose they are; return how many. Idempotent."""
+    rows = await connection.fetch(_sql.lapsed, PROOF_WITHIN, limit)
+    for row in rows:
+        async with connection.transaction():
+            await subscriptions.end(connection, row["id"], UNANSWERED)
+    return len(rows)

@@ -88,6 +88,20 @@ FROM claimed c
 JOIN subscriptions s ON s.id = c.subscription_id
 JOIN subscribers r ON r.id = s.subscriber_id
 
+-- name: tell_owner
+-- $1 subscription id, $2 kind
+INSERT INTO notices (subscription_id, kind)
+SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM notices WHERE subscription_id = $1 AND kind = $2)
+
+-- name: lapsed
+-- Webhooks that wait for a proof of which the last try is so long ago.
+-- $1 for so long, $2 how many at most
+SELECT s.id FROM subscriptions s
+WHERE s.status = 'pending' AND s.channel = 'webhook' AND s.created_at <= clock_timestamp() - $1::interval
+  AND NOT EXISTS (SELECT FROM probes p WHERE p.subscription_id = s.id AND p.kind = 'verify'
+    AND (p.due_at IS NOT NULL OR p.asked_at > clock_timestamp() - $1::interval))
+LIMIT $2
+
 -- name: answer
 -- Write down what came of a probe, unless another try did.
 -- $1 probe id, $2 attempt, $3 whether it worked, $4 why not, $5 milliseconds, $6 code, $7 request, $8 answer

@@ -7,3 +7,6 @@ CREATE TABLE invitations (
 );
 CREATE INDEX invitations_by_mailbox ON invitations (mailbox_hash, created_at);
 CREATE INDEX invitations_by_subscriber ON invitations (subscriber_id, created_at);
+
+-- What waits for its owner is looked at every few seconds.
+CREATE INDEX subscriptions_pending ON subscriptions (id) WHERE status = 'pending';
