@@ -47,6 +47,11 @@ async def counts(connection: Connection, event_id: UUID) -> list[Row]:
     return await connection.fetch(_sql.counts, event_id)
 
 
+async def came_back(connection: Connection, event_id: UUID) -> dict[str, int]:
+    """Count an event's sent deliveries that came back later, by kind: each once, by the gravest."""
+    return {row["kind"]: row["count"] for row in await connection.fetch(_sql.came_back, event_id)}
+
+
 async def deliveries_page(
     connection: Connection, which: Which, *, cursor: UUID | None, limit: int, oldest_first: bool = False
 ) -> list[Row]:
