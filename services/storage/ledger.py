@@ -107,6 +107,22 @@ def delivery_json(row: Any) -> dict[str, Any]:
     }
 
 
+async def delivery_in_full(connection: Connection, delivery_id: UUID) -> dict[str, Any] | None:
+    """Write a delivery with its attempts, of a digest those of the mail it went with, and what came back."""
+    row = await delivery(connection, delivery_id)
+    if row is None:
+        return None
+    tried = await attempts(connection, delivery_id)
+    returned = await receipts(connection, [delivery_id])
+    return {
+        **delivery_json(row),
+        "expires_at": row["expires_at"],
+        "attempt_count": row["attempts"],
+        "attempts": [dict(attempt) for attempt in tried],
+        "receipts": returned.get(delivery_id, []),
+    }
+
+
 def next_cursor(rows: Sequence[Any], limit: int) -> str | None:
     """Tell where the next page begins; None when this was the last."""
     return str(rows[-1]["id"]) if len(rows) == limit else None
