@@ -89,12 +89,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 @deliveries.command("show")
 def show_delivery(delivery_id: UUID, data: Data = None, json_: Json = False) -> None:
-    """Show a delivery, with its attempts."""
+    """Show a delivery, with its attempts, and what came back."""
     found = run(_delivery(data, delivery_id))
     if json_:
         return show(found)
-    attempts = found.pop("attempts")
+    attempts, receipts = found.pop("attempts"), found.pop("receipts")
     pairs(found)
+    for receipt in receipts:
+        typer.echo(f"came back  {receipt['kind']} {receipt['status'] or ''} {receipt['at']}")
     typer.echo()
     columns = (
         "number",
@@ -111,11 +113,10 @@ def show_delivery(delivery_id: UUID, data: Data = None, json_: Json = False) -> 
 
 async def _delivery(data: str | None, delivery_id: UUID) -> dict[str, Any]:
     async with database(data) as (pool, _), pool.acquire() as connection:
-        row = await ledger.delivery(connection, delivery_id)
-        if row is None:
-            raise Failed(f"there is no delivery {delivery_id}")
-        attempts = await ledger.attempts(connection, delivery_id)
-    return {**delivery_json(row), "attempt_count": row["attempts"], "attempts": [dict(a) for a in attempts]}
+        found = await ledger.delivery_in_full(connection, delivery_id)
+    if found is None:
+        raise Failed(f"there is no delivery {delivery_id}")
+    return found
 
 
 @deliveries.command("retry")

@@ -9,7 +9,7 @@ import typer
 
 from services.cli.context import Data, Failed, Json, database, pairs, run, show, table
 from services.cli.subscribers import subscribers
-from services.domain.subscriber import parse_person
+from services.domain.subscriber import PersonIn, parse_person
 from services.runtime.database import Connection
 from services.runtime.vault import Vault
 from services.storage import erasing, exporting
@@ -108,8 +108,9 @@ def add_person(
 ) -> None:
     """Add a person."""
     new = run(_parsed({"name": name, "email": email}))
-    added = run(_with(data, lambda connection: people_api.add(connection, slug, new)))
-    return show(added) if json_ else typer.echo(f"{added['email']} may sign in for {slug}")
+    added = run(_add(data, slug, new))
+    told = "a letter tells them so" if added["invited"] else "no letter: they had one lately, or want none"
+    return show(added) if json_ else typer.echo(f"{added['email']} may sign in for {slug}; {told}")
 
 
 @people.command("list")
@@ -131,6 +132,12 @@ def remove_person(
     return (
         show({"slug": slug, "removed": person}) if json_ else typer.echo(f"{person} is removed from {slug}")
     )
+
+
+async def _add(data: str | None, slug: str, new: PersonIn) -> dict[str, Any]:
+    async with database(data) as (pool, settings):
+        vault = Vault(settings)
+        return await transact(pool, lambda connection: people_api.add(connection, vault, slug, new))
 
 
 async def _remove(connection: Connection, slug: str, person: str) -> None:

@@ -39,18 +39,10 @@ def router(pool: Pool, guard: Guard) -> APIRouter:
     async def show_delivery(delivery_id: UUID) -> dict[str, Any]:
         """Show a delivery with its attempts."""
         async with pool.acquire() as connection:
-            row = await ledger.delivery(connection, delivery_id)
-            if row is None:
-                raise Refused(404, "There is no delivery with this id.")
-            attempts = await ledger.attempts(connection, delivery_id)
-            receipts = await ledger.receipts(connection, [delivery_id])
-        return {
-            **delivery_json(row),
-            "expires_at": row["expires_at"],
-            "attempt_count": row["attempts"],
-            "attempts": [dict(attempt) for attempt in attempts],
-            "receipts": receipts.get(delivery_id, []),
-        }
+            found = await ledger.delivery_in_full(connection, delivery_id)
+        if found is None:
+            raise Refused(404, "There is no delivery with this id.")
+        return found
 
     @routes.post("/v1/deliveries/{delivery_id}/retry", status_code=202, dependencies=[guard.needs("operate")])
     async def retry(delivery_id: UUID) -> dict[str, Any]:

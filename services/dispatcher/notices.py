@@ -1,4 +1,4 @@
-"""Tells the people of a subscriber that a target was disabled: by letters to its contact and its people.
+"""Tells the people of a subscriber that a target was disabled, or never proved itself: by letters to them.
 
 The address that mails came back from, or that complained, is told nothing: it is no way to anybody.
 """
@@ -14,7 +14,7 @@ from services.runtime.database import UNAVAILABLE, Connection, Pool
 from services.runtime.settings import Settings
 from services.runtime.vault import Vault
 from services.runtime.waiting import until
-from services.storage import letters, notices
+from services.storage import letters, notices, probes
 from services.storage.letters import Letter
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ async def _tell_due(connection: Connection, vault: Vault, settings: Settings) ->
             await letters.add(connection, vault, letter_of(notice, recipient, settings))
         outcome = _outcome(notice, recipients)
         await notices.settle(connection, notice["id"], outcome)
-        log.warning("endpoint disabled: subscription %s, owner: %s", notice["subscription_id"], outcome)
+        log.warning(
+            "endpoint %s: subscription %s, owner: %s", notice["kind"], notice["subscription_id"], outcome
+        )
 
 
 def whom(notice: asyncpg.Record) -> list[str]:
@@ -56,6 +58,8 @@ def whom(notice: asyncpg.Record) -> list[str]:
 
 def letter_of(notice: asyncpg.Record, recipient: str, settings: Settings) -> Letter:
     """Write down what a letter about this notice shows."""
+    if notice["kind"] == probes.UNPROVEN:
+        return _unproven(notice, recipient)
     shown = {
         "subscriber": notice["subscriber"],
         "target": notice["target"],
@@ -64,6 +68,16 @@ def letter_of(notice: asyncpg.Record, recipient: str, settings: Settings) -> Let
         "alone": notice["alone"],
     }
     return Letter("disabled", recipient, notice["language"], shown, _USEFUL_FOR)
+
+
+def _unproven(notice: asyncpg.Record, recipient: str) -> Letter:
+    shown = {
+        "subscriber": notice["subscriber"],
+        "target": notice["target"],
+        "error": notice["status_reason"] or "",
+        "days": probes.PROOF_WITHIN.days,
+    }
+    return Letter("unproven", recipient, notice["language"], shown, _USEFUL_FOR)
 
 
 def _outcome(notice: asyncpg.Record, recipients: Sequence[str]) -> str:

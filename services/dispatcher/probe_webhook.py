@@ -106,7 +106,8 @@ class WebhookProber:
         now = utc_now()
         body = body_of(kind, now, data)
         try:
-            headers = signed_headers(str(probe_id), int(now.timestamp()), body, secrets)
+            signing = (str(probe_id), int(now.timestamp()), body, secrets)
+            headers = signed_headers(*signing, origin=self._origin)
         except ValueError:
             return _Exchange("", Permanent("bad_secret"))
         request = _request("POST", target, headers, body)

@@ -9,6 +9,7 @@ from services.dispatcher.message import Channel
 from services.dispatcher.sender import SenderPolicy
 from services.domain.breaker import BreakerPolicy
 from services.domain.passing_on import Door
+from services.domain.proof import origin_of
 from services.domain.retry import RetryPolicy
 from services.runtime.passing_links import passing_links
 from services.runtime.settings import Settings
@@ -52,6 +53,7 @@ CHANNELS: Mapping[str, ChannelSpec] = {
             allowed_networks=s.allowed_networks,
             slots=s.webhook_slots,
             passing_link=passing_links(s, Door.WEBHOOK),
+            origin=origin_of(s.public_url),
         ),
         schedule=lambda s: s.webhook_schedule,
         slots=lambda s: s.webhook_slots,

@@ -7,7 +7,7 @@ from services.dispatcher import metrics
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.settings import Settings
 from services.runtime.waiting import until
-from services.storage import bounces, confirmations, deliveries, erasing
+from services.storage import bounces, confirmations, deliveries, erasing, probes
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
@@ -40,4 +40,6 @@ async def sweep(pool: Pool) -> None:
             log.info("suppressions over: %d subscriptions are told again", over)
         if lapsed := await confirmations.lapse(connection):
             log.info("never confirmed: %d subscriptions ended", lapsed)
+        if unproven := await probes.lapse(connection):
+            log.info("never proven: %d webhooks ended", unproven)
         await erasing.mop_up(connection)

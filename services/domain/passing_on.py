@@ -113,12 +113,15 @@ def hops(event: dict[str, Any]) -> str:
 
     >>> passed_on = {"subscribers": 12, "startups": 340}
     >>> proposals = {"received": 7, "startup_won": True}
-    >>> hops({"matched": 36, "states": {"sent": 33}, "passed_on": passed_on, "proposals": proposals})
-    'matched 36 → sent 33 → passed on by 12 (to about 340 start-ups) → 7 proposals, won by a start-up'
+    >>> sent = {"matched": 36, "states": {"sent": 33}, "receipts": {"hard": 1}}
+    >>> hops({**sent, "passed_on": passed_on, "proposals": proposals})[:50]
+    'matched 36 → sent 33, of which 1 came back → passe'
     """
     passed = event["passed_on"]
     reached = f" (to about {_counted(passed['startups'], 'start-up')})" if passed["startups"] else ""
     line = f"matched {event['matched']} → sent {event['states'].get('sent', 0)}"
+    came_back = sum(event["receipts"].values())
+    line += f", of which {came_back} came back" if came_back else ""
     line += f" → passed on by {passed['subscribers']}{reached}"
     outcome = _outcome(event["proposals"] or {})
     return f"{line} → {outcome}" if outcome else line

@@ -89,6 +89,7 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
                 connection, Which(event=event_id), cursor=None, limit=1000, oldest_first=True
             )
             counts = await ledger.counts(connection, event_id)
+            came_back = await ledger.came_back(connection, event_id)
             hop = await passings.second_hop(connection, event["subject"])
         totals: dict[str, int] = {}
         for row in counts:
@@ -108,6 +109,7 @@ def _ledger(routes: APIRouter, render: Render, pool: Pool) -> None:
                 {
                     "matched": sum(row["matched"] for row in counts),
                     "states": totals,
+                    "receipts": came_back,
                     "passed_on": hop.passed_on,
                     "proposals": hop.proposals,
                 }

@@ -35,7 +35,8 @@ def router(pool: Pool, guard: Guard) -> APIRouter:
     async def show_event(event_id: UUID, cursor: Cursor = None, limit: Limit = 500) -> dict[str, Any]:
         """Show the ledger of an event; its deliveries in pages, oldest first.
 
-        `passed_on` and `proposals` are about its opportunity, in all versions.
+        `sent` says that it was taken; `receipts` counts which of those came back later (`hard`, `soft`,
+        `complaint`). `passed_on` and `proposals` are about its opportunity, in all versions.
         """
         async with pool.acquire() as connection:
             found = await ledger_json(connection, event_id, cursor=cursor, limit=limit)
@@ -55,6 +56,7 @@ async def ledger_json(
         if row is None:
             return None
         counts = await ledger.counts(connection, event_id)
+        came_back = await ledger.came_back(connection, event_id)
         page = await ledger.deliveries_page(
             connection, Which(event=event_id), cursor=cursor, limit=limit, oldest_first=True
         )
@@ -63,6 +65,7 @@ async def ledger_json(
     return {
         **event_json(row),
         **_totals(counts),
+        "receipts": came_back,
         "passed_on": hop.passed_on,
         "proposals": hop.proposals,
         "deliveries": [_delivery(item, receipts.get(item["id"], []), hop) for item in page],

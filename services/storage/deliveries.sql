@@ -198,7 +198,7 @@ UPDATE deliveries SET mailing_id = NULL WHERE subscription_id = $1 AND state = '
 
 -- name: put_off_anew
 -- Judge again when a subscription is told of what it is owed, after its quiet hours or cadence changed.
--- What waits for the end of the night goes on waiting for that, if there still is one.
+-- What waits for the end of the night goes on waiting for that, if there still is one. Withdrawals wait for no digest.
 -- $1 subscription id
 UPDATE deliveries d SET
   state = CASE WHEN owed.at_once AND owed.quiet_until IS NOT NULL THEN 'retrying' ELSE d.state END,
@@ -211,10 +211,12 @@ FROM (
   SELECT waiting.*, waiting.state = 'retrying' OR digest_at IS NULL AS at_once
   FROM (
     SELECT o.id, o.state,
-      in_time(digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, now()), o.expires_at) AS digest_at,
+      CASE WHEN e.type <> 'opportunity.withdrawn' THEN in_time(
+        digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, now()), o.expires_at) END AS digest_at,
       in_time(quiet_end(s.quiet_from, s.quiet_until, r.timezone, now()), o.expires_at) AS quiet_until
-    FROM deliveries o JOIN subscriptions s ON s.id = o.subscription_id JOIN subscribers r ON r.id = o.subscriber_id
-    WHERE o.subscription_id = $1 AND o.event_id IS NOT NULL AND o.mailing_id IS NULL AND o.replay = 0
+    FROM deliveries o JOIN events e ON e.id = o.event_id
+    JOIN subscriptions s ON s.id = o.subscription_id JOIN subscribers r ON r.id = o.subscriber_id
+    WHERE o.subscription_id = $1 AND o.mailing_id IS NULL AND o.replay = 0
       AND (o.state = 'pending' OR o.state = 'retrying' AND o.reason = 'quiet_hours')
   ) waiting
 ) owed

@@ -58,7 +58,7 @@ async def _blank(connection: Connection, subscriber_id: UUID, subscription_ids: 
     await connection.execute(_sql.quietly, "off")
     for statement in (
         *(_sql.erase_sessions, _sql.erase_mailings, _sql.erase_reminders),
-        *(_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations),
+        *(_sql.erase_people, _sql.erase_feeds, _sql.erase_confirmations, _sql.erase_invitations),
     ):
         await connection.execute(statement, subscriber_id)
     for statement in (

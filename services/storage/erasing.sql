@@ -83,6 +83,10 @@ DELETE FROM feed_tokens WHERE subscriber_id = $1
 -- $1 subscriber id
 DELETE FROM confirmations WHERE subscriber_id = $1
 
+-- name: erase_invitations
+-- $1 subscriber id
+DELETE FROM invitations WHERE subscriber_id = $1
+
 -- name: erase_secrets
 -- $1 subscription ids
 DELETE FROM webhook_secrets WHERE subscription_id = ANY ($1::uuid[])

@@ -47,6 +47,11 @@ async def counts(connection: Connection, event_id: UUID) -> list[Row]:
     return await connection.fetch(_sql.counts, event_id)
 
 
+async def came_back(connection: Connection, event_id: UUID) -> dict[str, int]:
+    """Count an event's sent deliveries that came back later, by kind: each once, by the gravest."""
+    return {row["kind"]: row["count"] for row in await connection.fetch(_sql.came_back, event_id)}
+
+
 async def deliveries_page(
     connection: Connection, which: Which, *, cursor: UUID | None, limit: int, oldest_first: bool = False
 ) -> list[Row]:
@@ -99,6 +104,22 @@ def delivery_json(row: Any) -> dict[str, Any]:
         "settled_at": row["settled_at"],
         "replay": row["replay"],
         "replay_of": row["replay_of"] and str(row["replay_of"]),
+    }
+
+
+async def delivery_in_full(connection: Connection, delivery_id: UUID) -> dict[str, Any] | None:
+    """Write a delivery with its attempts, of a digest those of the mail it went with, and what came back."""
+    row = await delivery(connection, delivery_id)
+    if row is None:
+        return None
+    tried = await attempts(connection, delivery_id)
+    returned = await receipts(connection, [delivery_id])
+    return {
+        **delivery_json(row),
+        "expires_at": row["expires_at"],
+        "attempt_count": row["attempts"],
+        "attempts": [dict(attempt) for attempt in tried],
+        "receipts": returned.get(delivery_id, []),
     }
 
 

@@ -21,6 +21,16 @@ WHERE event_id = ANY ($1::uuid[]) GROUP BY event_id
 SELECT channel, state::text, count(*), count(*) FILTER (WHERE replay = 0) AS matched FROM deliveries
 WHERE event_id = $1 GROUP BY channel, state ORDER BY channel, state
 
+-- name: came_back
+-- How many of an event's sent deliveries came back, each by the gravest that did.
+-- $1 event id
+SELECT kind, count(*) FROM (
+  SELECT DISTINCT ON (c.delivery_id) c.kind FROM receipts c JOIN deliveries d ON d.id = c.delivery_id
+  WHERE d.event_id = $1 AND d.state = 'sent' AND c.kind IN ('complaint', 'hard', 'soft')
+  ORDER BY c.delivery_id, array_position(ARRAY['complaint', 'hard', 'soft'], c.kind)
+) gravest
+GROUP BY kind ORDER BY kind
+
 -- name: deliveries_page
 -- Newest first, or oldest first within one event's ledger.
 -- What is gathered shows the attempts of its carrier; the carriers themselves are about no event.

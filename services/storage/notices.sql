@@ -1,7 +1,7 @@
 -- name: take
 -- What is due, with whom to tell, and whether opportunities still reach the subscriber in another way.
 -- $1 how many at most
-SELECT n.id, n.subscription_id, n.kind, s.channel, s.target, r.name AS subscriber, r.contact, r.language,
+SELECT n.id, n.subscription_id, n.kind, s.channel, s.target, s.status_reason, r.name AS subscriber, r.contact, r.language,
   ARRAY(SELECT p.email FROM people p WHERE p.subscriber_id = r.id ORDER BY p.id) AS people,
   NOT EXISTS (SELECT FROM subscriptions other WHERE other.subscriber_id = r.id AND other.status = 'active') AS alone
 FROM notices n

@@ -25,8 +25,9 @@ matched AS (
   SELECT s.id, s.subscriber_id, s.channel, s.destination, s.status, s.status_reason,
     row_number() OVER (ORDER BY s.id) AS place,
     ahead.subscription_id IS NOT NULL AS superseded,
-    -- most are told at once and at any hour, and need no reckoning
-    CASE WHEN s.cadence <> 'immediate' THEN in_time(
+    -- most are told at once and at any hour, and need no reckoning; nor does a withdrawal wait for a digest,
+    -- while start-ups write a proposal
+    CASE WHEN s.cadence <> 'immediate' AND e.type <> 'opportunity.withdrawn' THEN in_time(
       digest_due(s.cadence, r.digest_hour, r.digest_weekday, r.timezone, e.at), e.deadline) END AS digest_at,
     CASE WHEN s.quiet_from IS NOT NULL THEN in_time(
       quiet_end(s.quiet_from, s.quiet_until, r.timezone, e.at), e.deadline) END AS quiet_until,

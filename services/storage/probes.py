@@ -24,6 +24,8 @@ Kind = Literal["test", "verify"]
 #: How often people may have something tried; our own repetitions do not count.
 OF_A_SUBSCRIPTION = Limit(10, timedelta(hours=1))
 OF_A_SUBSCRIBER = Limit(60, timedelta(hours=1))
+#: How many of a subscriber's are tried at the same time.
+AT_ONCE = 2
 #: Test mails to somebody who has not said yes.
 OF_A_STRANGER = Limit(3, timedelta(days=1))
 #: How long we try to have an endpoint prove whose it is, without being asked again.
@@ -34,6 +36,10 @@ PROOF_AGAIN = (
     timedelta(hours=6),
     timedelta(hours=16),
 )
+#: How long after it was last tried an endpoint without proof stays pending.
+PROOF_WITHIN = timedelta(days=30)
+#: The notice that it needs its owner, and why a subscription ended that never proved itself.
+UNPROVEN, UNANSWERED = "unproven", "not_confirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,12 @@ async def latest(connection: Connection, subscription_id: UUID, limit: int) -> l
 
 
 async def claim(connection: Connection, *, limit: int, lease_seconds: float) -> list[Row]:
-    """Borrow probes that are due; they are due again when the lease ends without an answer."""
-    return await connection.fetch(_sql.claim, limit, lease_seconds)
+    """Borrow probes that are due; they are due again when the lease ends without an answer.
+
+    Of a subscriber at most `AT_ONCE` are borrowed at a time. Runs in the caller's transaction.
+    """
+    await connection.execute(_sql.claim_turn)
+    return await connection.fetch(_sql.claim, limit, lease_seconds, AT_ONCE)
 
 
 async def answer(connection: Connection, probe: Row, said: Answer) -> bool:
@@ -129,8 +139,22 @@ async def _prove(connection: Connection, probe: Row, said: Answer) -> None:
     subscription_id = probe["subscription_id"]
     if said.ok:
         await subscriptions.confirm(connection, subscription_id, probe["target"])
-    elif await subscriptions.note_pending(connection, subscription_id, said.error or "") and (
-        probe["again"] < len(PROOF_AGAIN)
-    ):
-        wait = PROOF_AGAIN[probe["again"]]
-        await connection.fetchval(_sql.ask, subscription_id, "verify", probe["again"] + 1, wait)
+    elif await subscriptions.note_pending(connection, subscription_id, said.error or ""):
+        await _try_again(connection, subscription_id, probe["again"])
+
+
+async def _try_again(connection: Connection, subscription_id: UUID, again: int) -> None:
+    """Try a proof again later; when no try is left, have the owner told, once."""
+    if again < len(PROOF_AGAIN):
+        await connection.fetchval(_sql.ask, subscription_id, "verify", again + 1, PROOF_AGAIN[again])
+    else:
+        await connection.execute(_sql.tell_owner, subscription_id, UNPROVEN)
+
+
+async def lapse(connection: Connection, limit: int = 100) -> int:
+    """End the webhooks that never proved whose they are; return how many. Idempotent."""
+    rows = await connection.fetch(_sql.lapsed, PROOF_WITHIN, limit)
+    for row in rows:
+        async with connection.transaction():
+            await subscriptions.end(connection, row["id"], UNANSWERED)
+    return len(rows)

@@ -56,11 +56,24 @@ FROM probes WHERE id = $1
 SELECT id, subscription_id, kind, again, asked_at, done_at, ok, code, error, duration_ms, request, answer
 FROM probes WHERE subscription_id = $1 ORDER BY id DESC LIMIT $2
 
+-- name: claim_turn
+-- One dispatcher at a time claims, so that counting is right; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('omroeper.probes claim', 0))
+
 -- name: claim
--- Borrow what is due, with what trying it needs.
--- $1 how many at most, $2 lease in seconds
-WITH due AS (
-  SELECT id FROM probes WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+-- Borrow what is due, with what trying it needs. A subscriber has few tried at once, so that endpoints that
+-- hang keep nobody else waiting.
+-- $1 how many at most, $2 lease in seconds, $3 how many at once for a subscriber
+WITH waiting AS (
+  SELECT p.id, p.due_at <= now() AS is_due,
+    row_number() OVER (PARTITION BY s.subscriber_id ORDER BY p.due_at <= now(), p.due_at, p.id) AS place
+  FROM probes p JOIN subscriptions s ON s.id = p.subscription_id
+  -- what is due, and behind what is being tried
+  WHERE p.due_at <= now() OR (p.due_at > now() AND p.attempts > 0)
+),
+due AS (
+  SELECT p.id FROM probes p JOIN waiting ON waiting.id = p.id
+  WHERE is_due AND place <= $3 ORDER BY p.due_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED
 ),
 claimed AS (
   UPDATE probes p SET attempts = p.attempts + 1, due_at = clock_timestamp() + make_interval(secs => $2)
@@ -74,6 +87,20 @@ SELECT c.*, s.channel, s.target, s.language, s.status::text, r.name AS subscribe
 FROM claimed c
 JOIN subscriptions s ON s.id = c.subscription_id
 JOIN subscribers r ON r.id = s.subscriber_id
+
+-- name: tell_owner
+-- $1 subscription id, $2 kind
+INSERT INTO notices (subscription_id, kind)
+SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM notices WHERE subscription_id = $1 AND kind = $2)
+
+-- name: lapsed
+-- Webhooks that wait for a proof of which the last try is so long ago.
+-- $1 for so long, $2 how many at most
+SELECT s.id FROM subscriptions s
+WHERE s.status = 'pending' AND s.channel = 'webhook' AND s.created_at <= clock_timestamp() - $1::interval
+  AND NOT EXISTS (SELECT FROM probes p WHERE p.subscription_id = s.id AND p.kind = 'verify'
+    AND (p.due_at IS NOT NULL OR p.asked_at > clock_timestamp() - $1::interval))
+LIMIT $2
 
 -- name: answer
 -- Write down what came of a probe, unless another try did.

@@ -39,8 +39,11 @@ FROM subscriptions WHERE subscriber_id = ANY ($1::uuid[])
 ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST, id
 
 -- name: by_token
+-- Whether somebody could add it again: not who said that they never asked.
 -- $1 hash of the unsubscribe token
-SELECT s.id, s.channel, s.destination, s.language, s.status::text, r.name AS subscriber
+SELECT s.id, s.channel, s.destination, s.language, s.status::text, r.name AS subscriber,
+  r.ended_at IS NULL AND s.ended_reason IS DISTINCT FROM 'refused'
+    AND (r.contact IS NOT NULL OR EXISTS (SELECT FROM people p WHERE p.subscriber_id = r.id)) AS can_return
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
 WHERE s.unsubscribe_hash = $1
 

@@ -95,6 +95,12 @@ class Person(BaseModel):
     created_at: datetime
 
 
+class NewPerson(Person):
+    """Somebody who was added, and whether a letter tells them so."""
+
+    invited: bool
+
+
 class PersonList(BaseModel):
     """A subscriber's people, in the order in which they came."""
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from services.domain.subscriber import PersonIn, parse_person
 from services.runtime.database import Connection, Pool
 from services.runtime.settings import Settings
+from services.runtime.vault import Vault
 from services.runtime.web.auth import Guard
 from services.runtime.web.problems import Refused
-from services.storage import people
+from services.storage import invitations, people
 from services.subscribers import answers
 from services.subscribers.bodies import described, read_json
 from services.subscribers.known import held, shown
@@ -20,7 +21,7 @@ from services.subscribers.transaction import transact
 MOST_PEOPLE = 50
 
 
-def router(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
+def router(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRouter:
     """Make the routes of people."""
     routes = APIRouter(prefix="/v1/subscribers/{slug}/people", tags=["subscribers"])
     reading, writing = [guard.needs("read", "registry", "operate")], [guard.needs("registry")]
@@ -40,11 +41,14 @@ def router(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
         openapi_extra=described(PersonIn),
         responses=answers.problems(404, 409, 413, 422),
     )
-    async def add_person(slug: str, request: Request) -> answers.Person:
-        """Add a person, who may sign in from then on."""
+    async def add_person(slug: str, request: Request) -> answers.NewPerson:
+        """Add a person, who may sign in from then on, and have a letter tell them so.
+
+        `invited` says whether one is sent: an address has one a month at most, a subscriber sends ten a day.
+        """
         new = parse_person(await read_json(request, settings.body_limit_bytes))
-        row = await transact(pool, lambda connection: add(connection, slug, new))
-        return answers.Person(**row)
+        row = await transact(pool, lambda connection: add(connection, vault, slug, new))
+        return answers.NewPerson(**row)
 
     @routes.delete(
         "/{person_id}", status_code=204, dependencies=writing, responses=answers.problems(404, 422)
@@ -57,8 +61,11 @@ def router(pool: Pool, guard: Guard, settings: Settings) -> APIRouter:
     return routes
 
 
-async def add(connection: Connection, slug: str, new: PersonIn) -> dict[str, Any]:
-    """Add a person, and give them as they are kept; raise `Refused`. Runs in the caller's transaction."""
+async def add(connection: Connection, vault: Vault, slug: str, new: PersonIn) -> dict[str, Any]:
+    """Add a person, and give them as they are kept, with whether they are `invited` by a letter.
+
+    Raises `Refused`. Runs in the caller's transaction.
+    """
     subscriber = await held(connection, slug)
     rows = await people.of_subscriber(connection, subscriber["id"])
     if len(rows) >= MOST_PEOPLE:
@@ -67,7 +74,9 @@ async def add(connection: Connection, slug: str, new: PersonIn) -> dict[str, Any
     if person_id is None:
         raise Refused(409, "This address is one of the people already.")
     rows = await people.of_subscriber(connection, subscriber["id"])
-    return next(dict(row) for row in rows if row["id"] == person_id)
+    added = next(dict(row) for row in rows if row["id"] == person_id)
+    invited = await invitations.invite(connection, vault, subscriber["id"], added["email"], None)
+    return {**added, "invited": invited}
 
 
 async def remove(connection: Connection, slug: str, person_id: UUID) -> bool:

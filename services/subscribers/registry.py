@@ -45,7 +45,7 @@ def router(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRou
     routes.include_router(_subscribers(pool, vault, guard, settings))
     routes.include_router(_subscriptions_of(pool, vault, guard, settings))
     routes.include_router(exporting.router(pool, guard))
-    routes.include_router(people_api.router(pool, guard, settings))
+    routes.include_router(people_api.router(pool, vault, guard, settings))
     routes.include_router(probe_api.router(pool, vault, guard))
     routes.include_router(subscription_api.router(pool, vault, guard, settings))
     return routes

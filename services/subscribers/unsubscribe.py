@@ -90,7 +90,7 @@ def _page(render: Render, name: str, request: Request, row: subscriptions.Row | 
     if row is None:
         return render("unknown", 404, _accepted_language(request))
     page = "unsubscribed" if row["status"] == "ended" else name
-    shown = {key: row[key] for key in ("subscriber", "channel", "destination")}
+    shown = {key: row[key] for key in ("subscriber", "channel", "destination", "can_return")}
     return render(page, 200, row["language"], token=request.path_params["token"], **shown)
 
 

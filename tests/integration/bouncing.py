@@ -20,7 +20,7 @@ class Mails:
 
     def __init__(self, books: Books, subscription: UUID, slug: str, theme: str) -> None:
         self.books, self.subscription, self.slug = books, subscription, slug
-        self._theme = theme
+        self.theme = theme
 
     @property
     def pool(self) -> Pool:
@@ -29,12 +29,16 @@ class Mails:
 
     async def owe(self, **changes: object) -> Row:
         """Owe one more mail; give its delivery."""
-        await self.books.plan(data=opportunity(themes=[self._theme], **changes))
+        await self.books.plan(data=opportunity(themes=[self.theme], **changes))
         return (await self.books.of_subscription(self.subscription))[-1]
 
     async def sent(self, *, days_ago: float = 0, **changes: object) -> UUID:
         """Owe a mail, and have it sent so many days ago."""
         await self.owe(**changes)
+        return await self.mark_sent(days_ago=days_ago)
+
+    async def mark_sent(self, *, days_ago: float = 0) -> UUID:
+        """Have the mail that is owed sent so many days ago."""
         at = utc_now() - timedelta(days=days_ago)
         delivery: UUID = await self.pool.fetchval(_SENT, self.subscription, at)
         return delivery

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.domain.bounces import Kind
+from services.domain.passing_on import hops
 from services.runtime.database import Pool
 from services.subscribers.bounces.intake import LARGEST
 from tests.integration.asking import errands
@@ -14,6 +15,7 @@ from tests.integration.bouncing import Mails, mails
 from tests.integration.owing import Books, eventually, settings_for
 from tests.integration.web import PROBLEM, Answer, Api, add_key, serving
 from tests.rig import returned
+from tests.rig.samples import opportunity
 from tests.rig.smtp import SmtpServer
 
 RFC822 = {"Content-Type": "message/rfc822"}
@@ -134,6 +136,20 @@ async def test_the_ledger_says_what_came_back_beside_what_was_sent(api: Api, boo
     assert item["state"] == "sent"
     assert [(r["kind"], r["status"]) for r in item["receipts"]] == [("delayed", None), ("hard", "5.1.1")]
     assert all(set(receipt) == {"kind", "at", "status"} for receipt in item["receipts"])
+
+
+async def test_the_ledger_counts_each_that_came_back_once_by_the_gravest(api: Api, books: Books) -> None:
+    some = [await mails(books, f"a{n}@start-it.example") for n in range(3)]
+    event = await books.plan(data=opportunity(themes=[one.theme for one in some]))
+    sent = [await one.mark_sent() for one in some]
+    assert (await api.get(f"/v1/events/{event}")).body["receipts"] == {}
+    for kind in (Kind.SOFT, Kind.COMPLAINT):
+        await some[0].back(sent[0], kind)
+    await some[1].back(sent[1])
+    await some[2].back(sent[2], Kind.DELAYED)
+    body = (await api.get(f"/v1/events/{event}")).body
+    assert (body["states"], body["receipts"]) == ({"sent": 3}, {"complaint": 1, "hard": 1})
+    assert hops(body).startswith("matched 3 → sent 3, of which 2 came back → ")
 
 
 async def _told(books: Books) -> list[Any]:

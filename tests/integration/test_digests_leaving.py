@@ -96,12 +96,60 @@ async def test_who_is_being_sent_it_at_this_moment_is_told_of_the_withdrawal(pos
     await post.make(DUE)
 
     await held(post, lambda: withdraw(post, data, at=at("2027-01-12T08:01")))
+    assert await post.stand(somebody) == [("sent", None)] * 2
+    _, mail = post.relay.mails
+    assert "Opdracht ingetrokken" in text_of(mail)
+    assert "Een voorstel indienen kan niet meer." in text_of(mail)
+
+
+@pytest.mark.parametrize("cadence", ["daily", "weekly"])
+async def test_a_withdrawal_does_not_wait_for_a_digest(post: Post, cadence: str) -> None:
+    somebody = await post.somebody(cadence=cadence, digest_weekday=2)
+    data = opportunity(title="Weg")
+    await post.books.plan(at=at(MONDAY), data=data)
+    await post.make(DUE)
+    await post.mails()
+    await withdraw(post, data, at=at("2027-01-12T08:01"))
+    assert await post.stand(somebody) == [("sent", None), ("pending", None)]
+    _, mail = await post.mails()
+    assert "Opdracht ingetrokken" in text_of(mail)
+    assert await post.stand(somebody) == [("sent", None)] * 2
+
+
+async def test_a_withdrawal_waits_for_the_morning_where_the_night_is_quiet(post: Post) -> None:
+    night = (at("2027-01-01T22:00").time(), at("2027-01-01T07:00").time())
+    somebody = await post.somebody(cadence="weekly", quiet=night, digest_weekday=2)
+    data = opportunity()
+    await post.books.plan(at=at(MONDAY), data=data)
+    await post.make(DUE)
+    await post.mails()
+    await withdraw(post, data, at=at("2027-01-12T23:00"))
+    told = (await post.about_events(somebody))[1]
+    assert (told["state"], told["reason"], told["gather_until"]) == ("retrying", "quiet_hours", None)
+    assert told["next_attempt_at"] == at("2027-01-13T07:00")
+
+
+async def test_who_chooses_digests_still_hears_of_a_withdrawal_at_once(post: Post) -> None:
+    somebody = await post.somebody(cadence="immediate")
+    data = opportunity()
+    await post.books.plan(data=data)
+    await post.mails()
+    await withdraw(post, data)
+    await change(post, somebody, lambda c: subscriptions.set_cadence(c, somebody.id, "weekly"))
+    assert await post.stand(somebody) == [("sent", None), ("pending", None)]
+    assert len(await post.mails()) == 2
+
+
+@pytest.mark.parametrize("kind", ["closed", "awarded"])
+async def test_what_costs_nobody_any_work_waits_for_the_digest(post: Post, kind: str) -> None:
+    types = ["opportunity.published", f"opportunity.{kind}"]
+    somebody = await post.somebody(wanted={"types": types})
+    data = opportunity()
+    await post.books.plan(at=at(MONDAY), data=data)
+    await post.make(DUE)
+    await post.mails()
+    await post.books.plan(at=at("2027-01-12T09:00"), type=types[1], data={"id": data["id"]})
     assert await post.stand(somebody) == [("sent", None), ("pending", "digest")]
-    await post.make("2027-01-13T08:00")
-    post.relay.answer = lambda envelope: "250 OK"
-    mails = await post.mails()
-    assert "Opdracht ingetrokken" in text_of(mails[1])
-    assert "Een voorstel indienen kan niet meer." in text_of(mails[1])
 
 
 async def test_withdrawn_while_it_was_tried_in_vain_it_is_not_tried_again(post: Post) -> None:
@@ -120,8 +168,9 @@ async def test_withdrawn_while_it_was_tried_in_vain_it_is_not_tried_again(post: 
         return "450 4.2.0 Later" if tries == 1 else "250 OK"
 
     post.relay.answer = answer
-    (mail,) = await post.mails()
-    assert "Weg" not in text_of(mail)
+    texts = [text_of(mail) for mail in await post.mails()]
+    (mail,) = [text for text in texts if "Opdracht ingetrokken" not in text]
+    assert "Weg" not in mail
     assert ("cancelled", "withdrawn") in await post.stand(somebody)
     assert ("sent", None) in await post.stand(somebody)
 

@@ -186,12 +186,21 @@ async def test_a_colleague_is_added_and_removed(here: Town) -> None:
     assert page.to == "/portal/people?done=person"
     (person,) = await here.pool.fetch("SELECT * FROM people")
     assert (person["name"], person["email"]) == ("Els", "els@huis.example")
+    told = (await here.letters())[-1]
+    assert (told["kind"], told["recipient"]) == ("invited", "Els@huis.example")
+    assert told["shown"] == {"subscriber": "Startershuis", "added_by": house.contact}
+    assert "krijgt een mail" in (await visitor.get(page.to)).words
     again = await visitor.fill("/portal/people", {"name": "Els", "email": "els@huis.example"})
     assert (again.status, 'id="email-wrong"' in again.text) == (422, True)
     els = await here.signed_in(house, "els@huis.example")
     path = f"/portal/people/{person['id']}/remove"
     assert "Dit ben je zelf" in (await els.get(path)).words
     assert (await els.post(path)).to == "/portal/people?done=person-removed"
+    again = await visitor.fill("/portal/people", {"name": "Els", "email": "els@huis.example"})
+    assert again.to == "/portal/people?done=person-untold"
+    assert "stuurden deze keer geen mail" in (await visitor.get(again.to)).words
+    (person,) = await here.pool.fetch("SELECT * FROM people")
+    await visitor.fill(f"/portal/people/{person['id']}/remove")
     assert (await els.get("/portal")).status == 303
 
 
@@ -388,6 +397,20 @@ async def test_one_click_still_stops_and_its_page_leads_to_the_preferences(here:
     assert "/static/style.css?v=" in page.text
     stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
     assert (stopped.status, (await row(here, "subscriptions", house.email))["status"]) == (200, "ended")
+    assert 'href="/portal/sign-in"' in stopped.text
+
+
+async def test_a_way_back_is_offered_to_those_only_who_have_one(here: Town) -> None:
+    house = await here.house()
+    visitor = here.visitor()
+    await here.pool.execute("UPDATE subscribers SET contact = NULL WHERE id = $1", house.id)
+    stopped = await visitor.post(f"/u/{house.link}", {"List-Unsubscribe": "One-Click"}, token="")
+    assert "/portal/sign-in" not in stopped.text
+    async with here.pool.acquire() as connection:
+        await people.add(connection, house.id, "Els Peeters", "els@huis.example")
+    assert "/portal/sign-in" in (await visitor.get(f"/u/{house.link}")).text
+    await here.pool.execute("UPDATE subscribers SET ended_at = now() WHERE id = $1", house.id)
+    assert "/portal/sign-in" not in (await visitor.get(f"/u/{house.link}")).text
 
 
 async def test_who_is_erased_is_signed_out_and_leaves_no_link(here: Town) -> None:

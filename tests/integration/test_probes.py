@@ -227,6 +227,7 @@ async def test_a_test_event_is_signed_marked_and_explained(
     assert (probe["ok"], probe["code"], probe["error"], probe["answer"]) == (True, 202, None, "thank you")
     assert probe["duration_ms"] >= 0
     assert request.headers["webhook-id"] == probe["id"]
+    assert request.headers["webhook-request-origin"] == ORIGIN
     assert probe["request"].startswith(f"POST {receiver.url('/hook')}\n")
     assert request.body.decode() in probe["request"]
     assert made["secret"] not in json.dumps(probe)

@@ -20,6 +20,7 @@ LEDGER = {
     "planned_at",
     "matched",
     "states",
+    "receipts",
     "channels",
     "deliveries",
     "next",

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from services.runtime.database import Pool
-from services.storage import health
+from services.runtime.vault import Vault
+from services.storage import health, left_alone
 from tests.integration.asking import add_subscriber, add_subscription, errands, mailing, send_json, text_of
 from tests.integration.owing import Books, eventually, settings_for
 from tests.integration.web import Answer, Api, serving
@@ -32,6 +33,7 @@ async def test_people_are_added_shown_and_removed(api: Api) -> None:
     added = await send_json(api, "POST", PEOPLE, AN)
     assert added.status == 201
     assert (added.body["name"], added.body["email"]) == ("An Peeters", "an@start-it.example")
+    assert added.body.pop("invited") is True
     assert (await in_full(api))["people"] == [added.body]
     assert (await api.get(PEOPLE)).body == {"items": [added.body], "next": None}
     for spelled in ("an@start-it.example", "AN@start-it.example"):
@@ -144,6 +146,7 @@ async def test_contact_and_people_are_told_but_not_the_dead_address(
         ("In", "info@start-it.example"),
     ):
         await send_json(api, "POST", PEOPLE, {"name": name, "email": email})
+    await pool.execute("DELETE FROM letters")
     made = await add_subscription(api, channel="email", target="an@start-it.example")
     if other:
         await add_subscription(api, channel="webhook", target="https://hooks.example/x")
@@ -168,8 +171,9 @@ async def test_people_without_a_contact_are_told(pool: Pool, database_url: str, 
     async with pool.acquire() as connection, connection.transaction():
         await health.disable(connection, made.body["id"], "gone")
     async with mailing(pool, database_url) as relay:
-        (mail,) = await relay.wait_for(1)
-    assert mail.recipients == ("an@start-it.example",)
+        mails = await relay.wait_for(2)
+    assert [mail.recipients for mail in mails] == [("an@start-it.example",)] * 2
+    assert sorted("uitgeschakeld" in text_of(mail) for mail in mails) == [False, True]
 
 
 async def test_nobody_to_tell_is_noted(pool: Pool, database_url: str) -> None:
@@ -183,3 +187,39 @@ async def test_nobody_to_tell_is_noted(pool: Pool, database_url: str) -> None:
             lambda: pool.fetchval("SELECT outcome FROM notices WHERE due_at IS NULL"), bool, what="it"
         )
     assert outcome == "no contact is known"
+
+
+async def test_who_is_added_is_told_by_one_letter(pool: Pool, database_url: str, api: Api) -> None:
+    assert (await send_json(api, "POST", PEOPLE, AN)).body["invited"] is True
+    async with mailing(pool, database_url) as relay:
+        (mail,) = await relay.wait_for(1)
+    assert mail.recipients == ("an@start-it.example",)
+    assert mail.message["Subject"] == "Je kunt je nu aanmelden voor Start it"
+    assert "/portal/sign-in" in text_of(mail)
+    assert "De beheerder heeft je toegevoegd" in " ".join(text_of(mail).split())
+
+
+async def test_nobody_is_bothered_by_being_added_again(api: Api, pool: Pool) -> None:
+    await add_subscriber(api, "imec")
+    added = await send_json(api, "POST", PEOPLE, AN)
+    await api.ask("DELETE", f"{PEOPLE}/{added.body['id']}")
+    tagged = {**AN, "email": "AN+1@start-it.example"}
+    for path, who in ((PEOPLE, AN), (PEOPLE, tagged), ("/v1/subscribers/imec/people", AN)):
+        assert (await send_json(api, "POST", path, who)).body["invited"] is False
+    assert await pool.fetchval("SELECT count(*) FROM letters") == 1
+    await pool.execute("UPDATE invitations SET created_at = now() - interval '31 days'")
+    again = await send_json(api, "POST", PEOPLE, {**AN, "email": "AN+2@start-it.example"})
+    assert again.body["invited"] is True
+
+
+async def test_a_subscriber_has_ten_told_a_day_also_at_once(api: Api) -> None:
+    people = ({"name": f"P{n}", "email": f"p{n}@x.example"} for n in range(12))
+    answers = await asyncio.gather(*(send_json(api, "POST", PEOPLE, person) for person in people))
+    assert [answer.status for answer in answers] == [201] * 12
+    assert sum(answer.body["invited"] for answer in answers) == 10
+
+
+async def test_who_is_to_be_left_alone_is_not_told(api: Api, pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        await left_alone.add(connection, Vault(api.settings), AN["email"], "complained")
+    assert (await send_json(api, "POST", PEOPLE, AN)).body["invited"] is False

@@ -97,7 +97,12 @@ async def channel(
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Webhook]:
     made = Webhook(
-        timeout_seconds=timeout_seconds, allowed_networks=allowed, slots=10, passing_link=LINK, clock=clock
+        timeout_seconds=timeout_seconds,
+        allowed_networks=allowed,
+        slots=10,
+        passing_link=LINK,
+        origin="omroeper.example",
+        clock=clock,
     )
     try:
         yield made
@@ -185,6 +190,7 @@ async def test_what_goes_over_the_wire_verifies_with_either_secret() -> None:
     headers, body = inbox.requests[0]
     assert outcome == Sent(200, "thanks")
     assert headers["webhook-id"] == str(sent.delivery_id)
+    assert headers["webhook-request-origin"] == "omroeper.example"
     assert headers["content-type"] == "application/json"
     assert headers["user-agent"].startswith("Omroeper/")
     for secret in (NEW, OLD):

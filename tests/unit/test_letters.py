@@ -26,6 +26,7 @@ NOTICE = {
     "people": [],
     "alone": False,
 }
+NASTY = "Corda <b>INCubator</b>\r\nBcc: x@evil.example"
 DUTCH = {
     "gone": "Je webhook antwoordde met 410 (Gone).",
     "dead": "Je webhook gaf al 5 dagen bij elke poging een fout.",
@@ -133,3 +134,27 @@ def test_a_new_letter_fills_the_blocks_of_the_layout(tmp_path: Path) -> None:
     assert "{{" not in letter.html
     with pytest.raises(BadTemplate, match="letters/hello"):
         Templates(str(tmp_path)).letter("hello", "nl", {})
+
+
+@pytest.mark.parametrize(
+    ("language", "added_by", "says"),
+    [
+        ("nl", "els@corda.example", "els@corda.example heeft je toegevoegd"),
+        ("nl", "", "De beheerder heeft je toegevoegd"),
+        ("en", "els@corda.example", "els@corda.example added you"),
+        ("en", "", "The operator added you"),
+    ],
+)
+def test_who_is_added_reads_by_whom_and_where_to_sign_in(language: str, added_by: str, says: str) -> None:
+    shown = {
+        "subscriber": NASTY,
+        "added_by": added_by,
+        "sender": "Omroeper",
+        "public_url": "https://omroeper.example",
+    }
+    letter = Templates().letter("invited", language, shown)
+    for text in (letter.text, letter.html):
+        assert says in " ".join(text.split())
+        assert "https://omroeper.example/portal/sign-in" in text
+    assert "<b>" not in letter.html
+    assert "\n" not in letter.subject

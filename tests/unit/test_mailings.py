@@ -89,6 +89,25 @@ def test_beyond_twenty_it_says_how_many_more_and_where() -> None:
     assert "Nog 1 opdracht in je overzicht" in html
 
 
+@pytest.mark.parametrize(
+    ("kind", "question"),
+    [
+        ("digest_daily", "Liever vaker of minder vaak, of even pauze?"),
+        ("digest_weekly", "Liever vaker of minder vaak, of even pauze?"),
+        ("reminder", "Liever geen herinneringen?"),
+    ],
+)
+def test_its_foot_leads_to_the_preferences(kind: str, question: str) -> None:
+    raw = written(mailing(item(), kind=kind))
+    stop = "https://omroeper.example/u/Zk3vJ8c2Q0mP5rT7wX9yAb"
+    for part in ("html", "plain"):
+        text = body(raw, part)
+        assert question in text
+        assert f"{stop}/preferences" in text
+        assert f"{stop}/preferences?" not in text
+    assert (f"{stop}?all=1" in body(raw, "plain")) is (kind == "reminder")
+
+
 def test_an_operators_own_digest_takes_the_place_of_ours(tmp_path: Path) -> None:
     (tmp_path / "email").mkdir()
     (tmp_path / "email/digest.subject.j2").write_text("{{ count }} voor {{ subscriber }}")

@@ -11,6 +11,7 @@ SHOWN = {
     "channel": "email",
     "destination": "c…@corda.example",
     "token": "t",
+    "can_return": True,
 }
 
 

@@ -124,6 +124,7 @@ def event(**changes: Any) -> dict[str, Any]:
     plain = {
         "matched": 36,
         "states": {"sent": 33, "failed": 3},
+        "receipts": {},
         "passed_on": {"subscribers": 12, "startups": 340},
         "proposals": {"received": 7, "startup_won": True},
     }
@@ -158,3 +159,5 @@ def event(**changes: Any) -> dict[str, Any]:
 def test_the_hops_of_an_opportunity_are_one_line(changes: dict[str, Any], line: str) -> None:
     assert hops(event(**changes)) == f"matched 36 → sent 33 → {line}"
     assert hops(event(states={})).startswith("matched 36 → sent 0 → ")
+    back = event(receipts={"hard": 1, "complaint": 1})
+    assert hops(back).startswith("matched 36 → sent 33, of which 2 came back → ")

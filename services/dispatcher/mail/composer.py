@@ -83,6 +83,7 @@ class Composer:
             ),
             "passed_on": self._passing_link(message.subscriber_id, message.announcement.id),
             "unsubscribe": self._unsubscribe(message.unsubscribe_token),
+            "preferences": self._preferences(message.unsubscribe_token),
         }
         head = self._personal_head(message, personal["unsubscribe"])
         return Composed(self._envelope(message), recipient, head + prepared.head + prepared.filled(personal))
@@ -98,6 +99,7 @@ class Composer:
         personal = {
             "subscriber": one_line(message.subscriber),
             "unsubscribe": unsubscribe,
+            "preferences": self._preferences(message.unsubscribe_token),
             "sender": self._sender.name or self._sender.address,
             "public_url": self._sender.public_url,
         }
@@ -112,6 +114,9 @@ class Composer:
 
     def _unsubscribe(self, token: str) -> str:
         return f"{self._sender.public_url}/u/{quote(token, safe='')}"
+
+    def _preferences(self, token: str) -> str:
+        return f"{self._unsubscribe(token)}/preferences"
 
     def _personal_head(self, message: Message, unsubscribe: str) -> bytes:
         return b"".join(

@@ -35,7 +35,7 @@ def render(
 ) -> Rendered:
     """Render a mailing; raise `BadTemplate`.
 
-    `personal` holds the names that every mail has: sender, subscriber, unsubscribe and public_url.
+    `personal` holds what every mail names: sender, subscriber, unsubscribe, preferences and public_url.
     """
     zone = ZoneInfo(mailing.timezone)
     shown = [_shown(item, reader, now, zone) for item in mailing.items[:MOST]]

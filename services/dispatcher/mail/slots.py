@@ -4,7 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-PERSONAL = ("subscriber", "reason", "passed_on", "unsubscribe")
+PERSONAL = ("subscriber", "reason", "passed_on", "unsubscribe", "preferences")
 NAMES = ", ".join(PERSONAL)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from services.runtime.database import Connection
-from services.storage import people
+from services.storage import invitations, people
 from services.subscribers.portal.fields import read_address, read_name
 from services.subscribers.portal.visits import Missing, SignedIn, Visit
 
@@ -27,12 +27,12 @@ def add(routes: APIRouter) -> None:
     @routes.post("/portal/people")
     async def add_person(visit: SignedIn) -> Response:
         name, email = read_name(visit.form["name"]), read_address(visit.form["email"])
-        errors = _wrong(visit, name, email)
+        errors, done = _wrong(visit, name, email), ""
         if name and email:
-            errors = await visit.change(lambda connection: _add(connection, visit, name, email))
+            errors, done = await visit.change(lambda connection: _add(connection, visit, name, email))
         if errors:
             return await _page(visit, 422, errors)
-        return visit.to("/portal/people?done=person")
+        return visit.to(f"/portal/people?done={done}")
 
     @routes.get("/portal/people/{person_id}/remove")
     async def ask_to_remove(person_id: UUID, visit: SignedIn) -> Response:
@@ -60,13 +60,15 @@ def _wrong(visit: Visit, name: str | None, email: str | None) -> dict[str, str]:
     return errors
 
 
-async def _add(connection: Connection, visit: Visit, name: str, email: str) -> dict[str, str]:
-    """Add somebody; give the sentence that says why not, or nothing."""
-    if len(await people.lock(connection, visit.subscriber_id)) >= MOST:
-        return {"email": visit.speech.gettext("There are enough people already; remove somebody first.")}
-    if await people.add(connection, visit.subscriber_id, name, email) is None:
-        return {"email": visit.speech.gettext("This address may sign in already.")}
-    return {}
+async def _add(connection: Connection, visit: Visit, name: str, email: str) -> tuple[dict[str, str], str]:
+    """Add somebody, and have a letter tell them; give the sentence that says why not, or what was done."""
+    said, subscriber_id = visit.speech, visit.subscriber_id
+    if len(await people.lock(connection, subscriber_id)) >= MOST:
+        return {"email": said.gettext("There are enough people already; remove somebody first.")}, ""
+    if await people.add(connection, subscriber_id, name, email) is None:
+        return {"email": said.gettext("This address may sign in already.")}, ""
+    told = await invitations.invite(connection, visit.site.vault, subscriber_id, email, visit.me["email"])
+    return {}, "person" if told else "person-untold"
 
 
 async def _person(connection: Connection, visit: Visit, person_id: UUID) -> people.Row:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from services.domain.delivery import FINAL
+from services.domain.proof import origin_of
 from services.runtime.database import Connection
 from services.storage import ledger, portal, replays
 from services.storage.replays import Wanted
@@ -50,6 +51,7 @@ def request_of(visit: Visit, row: Any, attempts: list[ledger.Row]) -> str:
     }
     headers = {
         "content-type": "application/json",
+        "webhook-request-origin": origin_of(visit.site.settings.public_url),
         "webhook-id": str(row["id"]),
         "webhook-timestamp": str(int(attempts[-1]["started_at"].timestamp())),
         "webhook-signature": "v1,••••••••",

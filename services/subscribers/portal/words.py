@@ -46,18 +46,6 @@ _RECEIPTS = {
     "complaint": ("bad", later("Reported as unwanted")),
     "passed_on": ("good", later("Passed on")),
 }
-_REASONS = {
-    "bounced": later("Earlier mails to this address came back."),
-    "complained": later("Somebody reported our mails as unwanted."),
-    "gone": later("The address of the webhook said that it is gone (410)."),
-    "dead": later("The address of the webhook had not answered well for days."),
-    "ended": later("The subscription was stopped."),
-    "left": later("Your organisation left."),
-    "moved": later("It goes to the new address."),
-    "refused": later("The owner of the mailbox does not want this."),
-    "not_confirmed": later("The owner of the mailbox did not confirm in time."),
-    "lease_expired": later("We were interrupted while sending it, and try again."),
-}
 _KINDS = {
     "published": later("New opportunities"),
     "updated": later("Changes to opportunities"),
@@ -106,8 +94,6 @@ def subscription(row: Any, said: Speech, zone: tzinfo) -> Standing:
 
 def reason(code: str | None, said: Speech) -> str:
     """Say why something stands as it does; an unknown reason is not said."""
-    if code in _REASONS:
-        return said.gettext(_REASONS[code])
     sentence = standing(code, said)
     return sentence if sentence != code else error(code, said, sentence=True)
 
