@@ -49,7 +49,6 @@ FORMATS = {
     "rss": Format(rss.MEDIA_TYPE, rss.render),
     "json": Format(jsonfeed.MEDIA_TYPE, jsonfeed.render),
 }
-CALENDAR = Format(ical.MEDIA_TYPE, ical.render)
 
 
 def router(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRouter:
@@ -102,6 +101,11 @@ def _feed(
 def _calendar(
     routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any], *, kept: Kept
 ) -> None:
+    written = Format(ical.MEDIA_TYPE, partial(ical.render, kept=kept))
+
+    async def write(now: Reading, place: Place, today: datetime) -> bytes:
+        return written.render(await read_calendar(now, place, today))
+
     @routes.head(path, include_in_schema=False)
     @routes.get(path, response_class=Response, responses=_RESPONSES)
     async def calendar(request: Request, token: Annotated[str | None, Depends(whose)]) -> Response:
@@ -110,15 +114,11 @@ def _calendar(
         async with reading(pool, token) as now:
             place = _place(settings, path, token)
             # it changes with the day, too
-            validators = Validators(_validators(now, place, CALENDAR.media_type, today.date()).etag)
+            validators = Validators(_validators(now, place, written.media_type, today.date()).etag)
             if validators.unchanged(request):
                 return conditional.not_modified(_headers(now, validators))
-            body = await kept.get(validators.etag, partial(_write_calendar, now, place, today))
-        return _answer(CALENDAR, body, _headers(now, validators))
-
-
-async def _write_calendar(now: Reading, place: Place, today: datetime) -> bytes:
-    return CALENDAR.render(await read_calendar(now, place, today))
+            body = await kept.get(validators.etag, partial(write, now, place, today))
+        return _answer(written, body, _headers(now, validators))
 
 
 def _place(
