@@ -1,6 +1,7 @@
 """Measures, prints the numbers as they come, and writes docs/performance.md.
 
-`python -m scripts.bench [--quick] [--only NAME …] [--out FILE]`; Ctrl-C stops it with all it started.
+`python -m scripts.bench [--quick] [--only NAME …] [--out FILE]`; sections of the page that are not measured
+stay as they were. Ctrl-C stops it with all it started.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from scripts.bench import feeds, latency, memory, rates, report, seed
+from scripts.bench import backtest, feeds, latency, memory, rates, report, seed
 from scripts.bench.machine import machine
 from scripts.bench.parts import ROOT, Parts, open_parts
 from scripts.bench.report import Line, Run
@@ -31,8 +32,10 @@ class Size:
     opportunities: int
 
 
+_KEPT = ROOT / "docs" / "performance.md"
 #: How often a page of the feeds is asked for.
 _PAGES = 100
+_TRIES = 40
 FULL = Size(deliveries=20_000, mails=4_000, rounds=3, seconds=20, subscriptions=100_000, opportunities=10_000)
 QUICK = Size(deliveries=4_000, mails=2_000, rounds=1, seconds=3, subscriptions=5_000, opportunities=1_000)
 
@@ -69,28 +72,36 @@ async def _feeds(parts: Parts, size: Size) -> Sequence[Line]:
     return report.page_lines(found, size.opportunities)
 
 
-MEASUREMENTS: Mapping[str, Callable[[Parts, Size], Awaitable[Sequence[Line]]]] = {
-    "webhooks": _webhooks,
-    "mails": _mails,
-    "latency": _apart,
-    "up": _embedded,
-    "isolation": _isolation,
-    "memory": _memory,
-    "feeds": _feeds,
+async def _backtests(parts: Parts, size: Size) -> Sequence[Line]:
+    found = await backtest.back_tests(parts, opportunities=size.opportunities, rounds=_TRIES)
+    return report.tried_lines(found, size.opportunities)
+
+
+_Measure = Callable[[Parts, Size], Awaitable[Sequence[Line]]]
+MEASUREMENTS: Mapping[str, tuple[str, _Measure]] = {
+    "webhooks": (report.DELIVERIES, _webhooks),
+    "mails": (report.DELIVERIES, _mails),
+    "latency": (report.DELIVERIES, _apart),
+    "up": (report.DELIVERIES, _embedded),
+    "isolation": (report.DELIVERIES, _isolation),
+    "memory": (report.DELIVERIES, _memory),
+    "feeds": (report.FEEDS, _feeds),
+    "backtests": (report.BACK_TESTS, _backtests),
 }
 
 
 async def _measure(names: Sequence[str], size: Size, command: str) -> Run:
     facts = machine()
-    lines: list[Line] = []
+    sections: dict[str, list[Line]] = {}
     async with open_parts() as parts:
         facts |= {"PostgreSQL": await seed.server(parts.server_dsn), "broker": parts.broker}
         print("\n".join(f"{name}: {fact}" for name, fact in facts.items()), flush=True)
         for name in names:
-            for line in await MEASUREMENTS[name](parts, size):
-                lines.append(line)
+            title, measure = MEASUREMENTS[name]
+            for line in await measure(parts, size):
+                sections.setdefault(title, []).append(line)
                 print(f"{line.what:<52}  {line.result}  (aim: {line.aim})", flush=True)
-    return Run(f"{utc_now():%Y-%m-%d %H:%M} UTC", command, facts, lines)
+    return Run(f"{utc_now():%Y-%m-%d %H:%M} UTC", command, facts, sections)
 
 
 async def _until_signal(names: Sequence[str], size: Size, command: str) -> Run:
@@ -100,25 +111,31 @@ async def _until_signal(names: Sequence[str], size: Size, command: str) -> Run:
     return await task
 
 
+def _whole(names: Sequence[str]) -> bool:
+    """Tell whether no section is measured in part."""
+    titles = {MEASUREMENTS[name][0] for name in names}
+    return all(name in names for name, (title, _) in MEASUREMENTS.items() if title in titles)
+
+
 def main() -> int:
     """Measure what was asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute; prints only")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, help="these measurements; prints only")
-    parser.add_argument("--out", type=Path, help="where to write the page (default: docs/performance.md)")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, help="these measurements")
+    where = "where to write the page (default: docs/performance.md, when whole sections are measured)"
+    parser.add_argument("--out", type=Path, help=where)
     asked = parser.parse_args()
-    command = "make bench" + (" (with --quick)" if asked.quick else "")
+    names = asked.only or list(MEASUREMENTS)
+    command = " ".join(["python -m scripts.bench --only", *names]) if asked.only else "make bench"
     try:
-        run = uvloop.run(
-            _until_signal(asked.only or list(MEASUREMENTS), QUICK if asked.quick else FULL, command)
-        )
+        run = uvloop.run(_until_signal(names, QUICK if asked.quick else FULL, command))
     except asyncio.CancelledError:
         print("stopped; nothing was written")
         return 130
-    print(f"\n{report.table(run.lines)}")
-    whole = not asked.quick and not asked.only
-    if out := asked.out or (ROOT / "docs" / "performance.md" if whole else None):
-        out.write_text(report.page(run), "utf-8")
+    for lines in run.sections.values():
+        print(f"\n{report.table(lines)}")
+    if out := asked.out or (_KEPT if _whole(names) and not asked.quick else None):
+        out.write_text(report.page(run, out.read_text("utf-8") if out.exists() else ""), "utf-8")
     return 0
 
 

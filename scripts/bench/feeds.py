@@ -1,7 +1,8 @@
 """How long a page of the feeds takes, from the request to its last byte, among many opportunities."""
 
+import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ from services.runtime.settings import Settings
 from services.runtime.vault import Vault, new_token, token_hash
 from services.storage import events, feeds, planning, subscribers, subscriptions
 from services.storage.subscriptions import NewSubscription
+from services.subscribers.feeds import ldes
 from tests.rig import samples
 from tests.rig.waiting import until
 
@@ -29,6 +31,8 @@ from tests.rig.waiting import until
 _CHANGED, _WITHDRAWN = 5, 20
 _BATCH = 500
 _WARM_UP = 5
+#: How often something changes before a calendar is read.
+_CHANGES = 40
 #: Whom an opportunity is for when one of their filters takes it: a third of all, and none at all.
 _FILTERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "many": (
@@ -57,9 +61,10 @@ async def pages(parts: Parts, *, opportunities: int, rounds: int) -> list[Page]:
         head = await _fill(pool, opportunities)
         tokens = {slug: await _subscribe(pool, slug, filters) for slug, filters in _FILTERS.items()}
         async with _served(parts, dsn) as service:
-            return [
+            found = [
                 await _measure(service, name, path, rounds) for name, path in _places(head, **tokens).items()
             ]
+            return [*found, *await _first_asked(service, pool, head, tokens["many"], opportunities)]
 
 
 def _places(head: int, many: str, none: str) -> Mapping[str, str]:
@@ -117,12 +122,41 @@ async def _ready(session: aiohttp.ClientSession, home: str) -> bool:
 async def _measure(service: _Service, name: str, path: str, rounds: int) -> Page:
     for _ in range(_WARM_UP):
         await _read(service, path)
-    taken, used = [], cpu_seconds(service.pid)
-    for _ in range(rounds):
+    return await _measure_each(service, name, [path] * rounds)
+
+
+async def _first_asked(
+    service: _Service, pool: Pool, head: int, many: str, opportunities: int
+) -> Sequence[Page]:
+    """Read what is kept from then on, as its first reader does: pages, and calendars after a change."""
+    fresh = itertools.count(opportunities)
+
+    async def publish() -> None:
+        number = next(fresh)
+        await _announce(pool, range(number, number + 1))
+
+    numbers, found = range(3, head // ldes.PAGE + 1), []
+    for name, whose in (("event stream, page", "/feeds"), ("personal event stream, page", f"/feeds/{many}")):
+        paths = [f"{whose}/opportunities/ldes/pages/{number}" for number in numbers]
+        found.append(await _measure_each(service, f"{name} for the first time", paths))
+    for name, whose in (("calendar", "/feeds"), ("personal, calendar", f"/feeds/{many}")):
+        paths = [f"{whose}/opportunities.ics"] * _CHANGES
+        found.append(await _measure_each(service, f"{name} after a change", paths, publish))
+    return found
+
+
+async def _measure_each(
+    service: _Service, name: str, paths: Sequence[str], before: Callable[[], Awaitable[None]] | None = None
+) -> Page:
+    """Read these once each; something may have to happen before each."""
+    taken, used, size = [], cpu_seconds(service.pid), 0
+    for path in paths:
+        if before:
+            await before()
         begun = time.perf_counter()
         size = await _read(service, path)
         taken.append((time.perf_counter() - begun) * 1000)
-    cpu_ms = (cpu_seconds(service.pid) - used) / rounds * 1000
+    cpu_ms = (cpu_seconds(service.pid) - used) / len(paths) * 1000
     return Page(name, percentile(taken, 0.5), percentile(taken, 0.95), cpu_ms, size / 1000)
 
 

@@ -1,8 +1,12 @@
-"""The numbers as a table, and docs/performance.md."""
+"""The numbers as tables, and docs/performance.md: a section for each kind of measurement.
+
+A run writes the sections that it measured, and leaves the others as they are.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scripts.bench.backtest import Tried
 from scripts.bench.feeds import Page
 from scripts.bench.latency import Isolation, Latency
 from scripts.bench.memory import Memory
@@ -22,12 +26,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Run:
-    """What a whole run found, and on what."""
+    """What a run found, by section, and on what."""
 
     date: str
     command: str
     machine: Mapping[str, str]
-    lines: Sequence[Line]
+    sections: Mapping[str, Sequence[Line]]
 
 
 def _list(values: Sequence[float], form: str = ",.0f") -> str:
@@ -107,6 +111,17 @@ def _page_line(found: Page, what: str) -> Line:
     return Line(what, whole, "p95 < 50 ms", found.p95 < 50, missed)
 
 
+def tried_lines(found: Sequence[Tried], opportunities: int) -> list[Line]:
+    """Write down how long back-tests take."""
+    return [_tried_line(tried, f"{opportunities:,} of {tried.kilobytes} kB: {tried.name}") for tried in found]
+
+
+def _tried_line(found: Tried, what: str) -> Line:
+    numbers = f"p50 {found.p50:.1f}, p95 {found.p95:.1f} ms"
+    missed = f"A back-test of {what}: {numbers}, slower than aimed at."
+    return Line(what, numbers, "p95 < 200 ms", found.p95 < 200, missed)
+
+
 def table(lines: Sequence[Line]) -> str:
     """Write the numbers as a Markdown table."""
     rows = [f"| {x.what} | {x.result} | {x.aim} | {_verdict(x)} |" for x in lines]
@@ -117,6 +132,8 @@ def _verdict(line: Line) -> str:
     return {None: "", True: "yes", False: "**no**"}[line.met]
 
 
+DELIVERIES, FEEDS, BACK_TESTS = TITLES = ("Deliveries", "Feeds", "Back-tests")
+_LOAD = "load before"
 _HOW = """\
 ## How to read it
 
@@ -138,32 +155,53 @@ beside them that take a request and never answer.
 
 **Feeds** are pages of 50 opportunities (a calendar has 500 deadlines, a page of the event stream 250
 members), asked for one after another by one reader that keeps its connection, from the request to the last
-byte. Nothing is cached: the reader sends no ETag. Processor time is that of the service, without the
+byte. The reader sends no ETag. Processor time is that of the service, without the
 database: where other work shares the cores, it is the number that travels. The middle and last pages tell
 whether a feed gets slower with its length; who is interested in nothing that there is, whether a filter
-does: everything is then looked through. `python -m scripts.bench --only feeds` measures these alone.
+does: everything is then looked through. Calendars and pages of the stream are kept by the service once they
+are written, 16 MB of them: "after a change" something was published just before, and "for the first time"
+nobody has read that page yet, so that these are written anew.
+
+**Back-tests** are what the filter page asks of the database: what was found, what nobody ever had, and, where
+it says so, the themes to choose from. Descriptions are of half a kilobyte and of five.
+
+`python -m scripts.bench --only feeds backtests` measures these two alone.
 
 Every part is real and its own process: PostgreSQL with fsync, the broker, the publisher, the dispatcher,
 the receivers (127.0.0.2 and on), and the load. Processes run with the default settings.
 """
 
 
-def page(run: Run) -> str:
-    """Write docs/performance.md."""
-    machine = "\n".join(f"- {name}: {fact}" for name, fact in run.machine.items())
-    missed = [line.missed for line in run.lines if line.met is False]
-    verdict = "\n".join(f"- {text}" for text in missed) or "All aims were met in this run."
+def page(run: Run, before: str = "") -> str:
+    """Write docs/performance.md; sections that were not measured stay as they were before."""
+    machine = "\n".join(f"- {name}: {fact}" for name, fact in run.machine.items() if name != _LOAD)
+    sections = _sections(before) | {title: _section(run, title) for title in run.sections}
     return f"""\
 # Performance
 
-Written by `{run.command}` on {run.date}; run it again to see what your machine does.
+Measured on this machine; run `make bench` to see what yours does.
 
 {machine}
 
-{table(run.lines)}
+{"".join(sections[title] for title in TITLES if title in sections)}{_HOW}"""
 
-## What was missed
 
-{verdict}
+def _section(run: Run, title: str) -> str:
+    lines = run.sections[title]
+    missed = "\n".join(f"- {line.missed}" for line in lines if line.met is False)
+    return f"""\
+## {title}
 
-{_HOW}"""
+Written by `{run.command}` on {run.date}; load before: {run.machine[_LOAD]}.
+
+{table(lines)}
+
+{missed or "All aims were met in this run."}
+
+"""
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Cut a page in its sections, by title."""
+    parts = (part.partition("\n") for part in page.split("\n## ")[1:])
+    return {title: f"## {title}\n{text}\n" for title, _, text in parts}

@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -166,10 +167,14 @@ class QuietHours(_Given):
 
 
 class PersonIn(_Given):
-    """Somebody who may sign in for a subscriber, and is told when something needs them."""
+    """Somebody who may sign in for a subscriber, and is told when something needs them.
+
+    Without a language of their own they read the subscriber's.
+    """
 
     name: _Name = Field(repr=False)
     email: Address = Field(repr=False)
+    language: LanguageCode | None = None
 
 
 class SubscriberIn(_Given):
@@ -209,6 +214,7 @@ class SubscriptionIn(_Given):
     filter: _Filter = _EVERYTHING
     cadence: Cadence = "immediate"
     quiet_hours: QuietHours | None = None
+    reminders: StrictBool = True
     language: LanguageCode | None = None
     verify: bool = False
     secret: Annotated[str, Field(max_length=200)] | None = Field(None, repr=False)
@@ -249,6 +255,7 @@ class SubscriptionPatch(_Patch):
     filter: _Filter = _EVERYTHING
     cadence: Cadence = "immediate"
     quiet_hours: QuietHours | None = None
+    reminders: StrictBool = True
     language: LanguageCode = DEFAULT_LANGUAGE
 
     @field_validator("target")

@@ -47,9 +47,6 @@ async def unseen(connection: Connection, wanted: Filter) -> dict[str, list[str]]
     return found
 
 
-async def known_values(connection: Connection, since: datetime, *, most: int) -> dict[str, list[str]]:
-    """List the themes and audiences that opportunities had, most used first."""
-    found: dict[str, list[str]] = {"themes": [], "audience": []}
-    for row in await connection.fetch(_sql.known_values, since, most):
-        found[row["criterion"]].append(row["value"])
-    return found
+async def known_themes(connection: Connection, since: datetime, *, most: int) -> list[str]:
+    """List the themes that opportunities had, most used first."""
+    return [row["theme"] for row in await connection.fetch(_sql.known_themes, since, most)]

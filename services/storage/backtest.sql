@@ -36,11 +36,8 @@ UNION ALL SELECT 'cpv', v FROM unnest($4::text[]) v
 UNION ALL SELECT 'regions', v FROM unnest($5::text[]) v
   WHERE NOT EXISTS (SELECT FROM events e WHERE v = ANY (e.m_regions))
 
--- name: known_values
--- The themes and audiences that opportunities had, most used first: to choose from.
--- $1 since, $2 how many of each
-(SELECT 'themes' AS criterion, v AS value FROM events e, unnest(e.m_themes) v WHERE e.accepted_at >= $1
-  GROUP BY v ORDER BY count(*) DESC, v LIMIT $2)
-UNION ALL
-(SELECT 'audience', v FROM events e, unnest(e.m_audience) v WHERE e.accepted_at >= $1
-  GROUP BY v ORDER BY count(*) DESC, v LIMIT $2)
+-- name: known_themes
+-- The themes that opportunities had, most used first: to choose from.
+-- $1 since, $2 how many
+SELECT theme FROM events e, unnest(e.m_themes) theme WHERE e.accepted_at >= $1
+GROUP BY theme ORDER BY count(*) DESC, theme LIMIT $2

@@ -2,14 +2,15 @@
 -- Of several subscriptions of one target only the first: a file cannot tell them apart.
 WITH told AS (
   SELECT DISTINCT ON (subscriber_id, channel, target) id, subscriber_id, channel, target, filter, cadence, quiet_from,
-    quiet_until, language
+    quiet_until, reminders, language
   FROM subscriptions WHERE status = 'active' ORDER BY subscriber_id, channel, target, id
 )
 SELECT r.slug, r.name, r.kind, r.region, r.language, r.contact, r.timezone, r.digest_hour, r.digest_weekday,
   r.reminder_days,
   coalesce((SELECT jsonb_agg(jsonb_build_array(p.name, p.email) ORDER BY p.email)
             FROM people p WHERE p.subscriber_id = r.id), '[]') AS people,
-  t.channel, t.target, t.filter, t.cadence, t.quiet_from, t.quiet_until, t.language AS subscription_language
+  t.channel, t.target, t.filter, t.cadence, t.quiet_from, t.quiet_until, t.reminders,
+  t.language AS subscription_language
 FROM subscribers r LEFT JOIN told t ON t.subscriber_id = r.id
 WHERE r.ended_at IS NULL ORDER BY r.slug COLLATE "C", t.channel, t.target COLLATE "C"
 

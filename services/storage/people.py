@@ -11,9 +11,11 @@ _sql = queries.load(__file__)
 Row = asyncpg.Record
 
 
-async def add(connection: Connection, subscriber_id: UUID, name: str, email: str) -> UUID | None:
+async def add(
+    connection: Connection, subscriber_id: UUID, name: str, email: str, language: str | None = None
+) -> UUID | None:
     """Add a person; None when the subscriber has this address already. Case of addresses does not matter."""
-    added: UUID | None = await connection.fetchval(_sql.add, subscriber_id, name, email.lower())
+    added: UUID | None = await connection.fetchval(_sql.add, subscriber_id, name, email.lower(), language)
     return added
 
 

@@ -1,13 +1,13 @@
 -- name: add
 -- No row when this address is there already.
--- $1 subscriber id, $2 name, $3 address in lower case
-INSERT INTO people (subscriber_id, name, email) VALUES ($1, $2, $3)
+-- $1 subscriber id, $2 name, $3 address in lower case, $4 language (null: the subscriber's)
+INSERT INTO people (subscriber_id, name, email, language) VALUES ($1, $2, $3, $4)
 ON CONFLICT (subscriber_id, email) DO NOTHING
 RETURNING id
 
 -- name: of_subscriber
 -- $1 subscriber id
-SELECT id, name, email, created_at FROM people WHERE subscriber_id = $1 ORDER BY id
+SELECT id, name, email, language, created_at FROM people WHERE subscriber_id = $1 ORDER BY id
 
 -- name: lock
 -- Those who are there when whoever held them before is done.

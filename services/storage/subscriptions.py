@@ -36,6 +36,7 @@ class NewSubscription:
     cadence: str = "immediate"
     quiet: tuple[time, time] | None = None
     status: str = "active"
+    reminders: bool = True
 
 
 async def add(connection: Connection, new: NewSubscription) -> UUID:
@@ -54,6 +55,7 @@ async def add(connection: Connection, new: NewSubscription) -> UUID:
         new.cadence,
         *(new.quiet or (None, None)),
         new.status,
+        new.reminders,
     )
     return subscription_id
 

@@ -2,19 +2,19 @@
 -- $1 subscriber id, $2 channel, $3 target, $4 destination, $5 language, $6 filter, $7 types, $8 regions, $9 cpv,
 -- $10 themes, $11 audience, $12 procedures, $13 least value, $14 most value, $15 currency, $16 words,
 -- $17 hash of the unsubscribe token, $18 the token, sealed, $19 cadence, $20 quiet from, $21 quiet until,
--- $22 status
+-- $22 status, $23 whether it reminds of deadlines
 INSERT INTO subscriptions (
   subscriber_id, channel, target, destination, language, filter, f_types, f_regions, f_cpv, f_themes, f_audience,
   f_procedures, f_min_value, f_max_value, f_currency, f_words, unsubscribe_hash, unsubscribe_seal, cadence,
-  quiet_from, quiet_until, status)
+  quiet_from, quiet_until, status, reminders)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-  $22::text::subscription_status)
+  $22::text::subscription_status, $23)
 RETURNING id
 
 -- name: get
 -- $1 id
 SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
-  s.quiet_until, s.language,
+  s.quiet_until, s.reminders, s.language,
   s.status::text, s.status_reason, s.confirmed_at, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
@@ -24,7 +24,7 @@ WHERE s.id = $1
 -- A subscriber's subscriptions, oldest first, the ended ones too.
 -- $1 subscriber id
 SELECT s.id, r.slug AS subscriber, s.channel, s.target, s.destination, s.filter, s.cadence, s.quiet_from,
-  s.quiet_until, s.language,
+  s.quiet_until, s.reminders, s.language,
   s.status::text, s.status_reason, s.confirmed_at, s.created_at, s.ended_at, s.ended_reason,
   (SELECT kind FROM webhook_secrets w WHERE w.subscription_id = s.id ORDER BY w.created_at DESC LIMIT 1) AS algorithm
 FROM subscriptions s JOIN subscribers r ON r.id = s.subscriber_id
@@ -34,7 +34,8 @@ WHERE s.subscriber_id = $1 ORDER BY s.id
 -- Where these subscribers are told, and where they were; for each target the live one, else the last to end.
 -- $1 subscriber ids
 SELECT DISTINCT ON (subscriber_id, channel, target)
-  id, subscriber_id, channel, target, filter, cadence, quiet_from, quiet_until, language, status::text, ended_reason
+  id, subscriber_id, channel, target, filter, cadence, quiet_from, quiet_until, reminders, language,
+  status::text, ended_reason
 FROM subscriptions WHERE subscriber_id = ANY ($1::uuid[])
 ORDER BY subscriber_id, channel, target, ended_at DESC NULLS FIRST, id
 

@@ -65,6 +65,9 @@ class Subscription(BaseModel):
     filter: dict[str, Any]
     cadence: str
     quiet_hours: QuietHours | None = Field(description="When nothing is sent, by the subscriber's clock")
+    reminders: bool = Field(
+        description="Whether it reminds of deadlines, on the subscriber's `reminder_days`"
+    )
     language: str
     status: str = Field(description="pending, active, paused, disabled or ended")
     status_reason: str | None
@@ -92,6 +95,7 @@ class Person(BaseModel):
     id: UUID
     name: str
     email: str
+    language: str | None = Field(description="In which they read; null: that of the subscriber")
     created_at: datetime
 
 

@@ -50,6 +50,18 @@ def read_quiet_hours(cell: str) -> dict[str, str] | None:
     return {"from": found[1], "until": found[2]}
 
 
+def write_yes_or_no(yes: bool) -> str:
+    """Write whether something is so: `yes` or `no`."""
+    return "yes" if yes else "no"
+
+
+def read_yes_or_no(cell: str, column: str) -> bool:
+    """Read whether something is so; raise `Invalid` for the column."""
+    if cell.lower() not in ("yes", "no"):
+        raise Invalid(Problem(f"/{column}", "must be yes or no"))
+    return cell.lower() == "yes"
+
+
 def write_days(days: Sequence[int]) -> str:
     """Write days before a deadline: `14 5 1`, or `none`."""
     return " ".join(map(str, days)) or NONE

@@ -28,13 +28,21 @@ from services.domain.subscriber import (
     parse_subscription,
 )
 from services.subscribers.csv_cells import read as read_cell
-from services.subscribers.csv_cells import read_days, read_people, read_quiet_hours
+from services.subscribers.csv_cells import read_days, read_people, read_quiet_hours, read_yes_or_no
 
 MOST_ROWS = 10_000
 _ABOUT = ("slug", "name", "kind", "region", "language", "contact")
 _WHEN = ("timezone", "digest_hour", "digest_weekday", "reminder_days")
 _SUBSCRIBER = (*_ABOUT, *_WHEN, "people")
-_SUBSCRIPTION = ("channel", "target", "filter", "cadence", "quiet_hours", "subscription_language")
+_SUBSCRIPTION = (
+    "channel",
+    "target",
+    "filter",
+    "cadence",
+    "quiet_hours",
+    "reminders",
+    "subscription_language",
+)
 COLUMNS = (
     *_ABOUT,
     "channel",
@@ -42,6 +50,7 @@ COLUMNS = (
     "filter",
     "cadence",
     "quiet_hours",
+    "reminders",
     *_WHEN,
     "people",
     "subscription_language",
@@ -197,6 +206,8 @@ class _Reader:
             values["filter"] = _filter(said["filter"])
         if "quiet_hours" in said:
             values["quiet_hours"] = read_quiet_hours(said["quiet_hours"])
+        if "reminders" in said:
+            values["reminders"] = read_yes_or_no(said["reminders"], "reminders")
         if "subscription_language" in said:
             values["language"] = said["subscription_language"]
         try:

@@ -111,6 +111,7 @@ def _cells(line: Any) -> dict[str, str]:
         "filter": json.dumps(line["filter"], ensure_ascii=False, separators=(",", ":")),
         "cadence": line["cadence"],
         "quiet_hours": csv_cells.write_quiet_hours(line["quiet_from"], line["quiet_until"]),
+        "reminders": csv_cells.write_yes_or_no(line["reminders"]),
         "subscription_language": "" if language == line["language"] else language,
     }
 

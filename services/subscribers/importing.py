@@ -150,7 +150,7 @@ class _Import:
     async def _people(self, subscriber_id: UUID, row: Row) -> bool:
         """Add the people of a row who are new; tell whether there are any."""
         added = [
-            await people.add(self._connection, subscriber_id, person.name, person.email)
+            await people.add(self._connection, subscriber_id, person.name, person.email, person.language)
             for person in row.people
         ]
         return any(added)
@@ -183,6 +183,11 @@ class _Import:
                 subscriptions.set_quiet_hours,
                 quiet,
                 (quiet or (None, None)) == (before["quiet_from"], before["quiet_until"]),
+            ),
+            "reminders": (
+                subscriptions.set_reminders,
+                wanted.reminders,
+                wanted.reminders == before["reminders"],
             ),
             "language": (subscriptions.set_language, wanted.language, wanted.language == before["language"]),
         }

@@ -70,7 +70,7 @@ async def add(connection: Connection, vault: Vault, slug: str, new: PersonIn) ->
     rows = await people.of_subscriber(connection, subscriber["id"])
     if len(rows) >= MOST_PEOPLE:
         raise Refused(409, f"A subscriber has {MOST_PEOPLE} people at most; remove one first.")
-    person_id = await people.add(connection, subscriber["id"], new.name, new.email)
+    person_id = await people.add(connection, subscriber["id"], new.name, new.email, new.language)
     if person_id is None:
         raise Refused(409, "This address is one of the people already.")
     rows = await people.of_subscriber(connection, subscriber["id"])

@@ -66,6 +66,7 @@ async def _add(
         cadence=wanted.cadence,
         quiet=wanted.quiet_hours.times if wanted.quiet_hours else None,
         status="pending" if wanted.verify else "active",
+        reminders=wanted.reminders,
     )
     subscription_id = await subscriptions.add(connection, new)
     secret = None

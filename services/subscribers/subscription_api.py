@@ -66,7 +66,7 @@ def _change(routes: APIRouter, pool: Pool, guard: Guard, settings: Settings) -> 
         responses=answers.problems(404, 409, 413, 422),
     )
     async def change_subscription(subscription_id: UUID, request: Request) -> answers.Subscription:
-        """Change the target, the filter, the cadence, the quiet hours or the language.
+        """Change the target, the filter, the cadence, the quiet hours, the reminders or the language.
 
         What is owed already stays owed, and goes to the new target.
         """
@@ -144,6 +144,8 @@ async def _apply(
     if "quiet_hours" in patch.model_fields_set:
         quiet = patch.quiet_hours.times if patch.quiet_hours else None
         await subscriptions.set_quiet_hours(connection, subscription_id, quiet)
+    if "reminders" in patch.model_fields_set:
+        await subscriptions.set_reminders(connection, subscription_id, patch.reminders)
     if "language" in patch.model_fields_set:
         await subscriptions.set_language(connection, subscription_id, patch.language)
     return await _known(connection, subscription_id)

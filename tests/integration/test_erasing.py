@@ -254,6 +254,7 @@ NASTY: tuple[dict[str, str], ...] = (
         "filter": '{"text": "één;twee", "themes": ["a,b"]}',
         "cadence": "weekly",
         "quiet_hours": "20:00-00:00",
+        "reminders": "no",
         "timezone": "Etc/GMT+5",
         "subscription_language": "nl",
     },

@@ -100,6 +100,28 @@ async def test_a_head_request_answers_the_headers_alone(stage: Stage) -> None:
         assert (head.status, head.headers["ETag"], head.body) == (200, got.headers["ETag"], "")
 
 
+@pytest.mark.parametrize("place", ["opportunities.ics", "opportunities/ldes/pages/1"])
+async def test_what_is_kept_is_what_would_be_written(stage: Stage, pool: Pool, place: str) -> None:
+    await stage.announce(*({"themes": ["zorg" if n % 2 else "energie"]} for n in range(6)))
+    await stage.subscriber("een", {"themes": ["zorg"]})
+    await stage.subscriber("twee", {"themes": ["zorg"]})
+    addresses = [f"/feeds/{place}"]
+    for slug in ("een", "twee"):
+        token = (await stage.call("POST", f"/v1/subscribers/{slug}/feed-token")).body["token"]
+        addresses.append(f"/feeds/{token}/{place}")
+    for _ in range(2):
+        first = [(await stage.get(address)).body for address in addresses]
+        again = [(await stage.get(address)).body for address in addresses]
+        async with staged(pool) as other:  # a process that has kept nothing
+            anew = [
+                (await other.get(address)).body.replace(other.api.url, stage.api.url) for address in addresses
+            ]
+        assert first == again == anew
+        assert len(set(first)) == len(addresses)
+        await stage.announce({"themes": ["zorg"]})
+        assert not {(await stage.get(address)).body for address in addresses} & set(first)
+
+
 async def test_many_readers_at_once_all_get_the_same(stage: Stage) -> None:
     await stage.announce(*({} for _ in range(30)))
     answers = await asyncio.gather(*(stage.get(f"{PUBLIC}.atom") for _ in range(20)))

@@ -10,13 +10,14 @@ from services.subscribers.importing import Report, import_rows, read_rows
 
 VAULT = Vault(Settings(secret_key="k" * 32))
 HEADER = (
-    "slug,name,kind,timezone,digest_hour,reminder_days,people,channel,target,filter,cadence,quiet_hours\n"
+    "slug,name,kind,timezone,digest_hour,reminder_days,people,"
+    "channel,target,filter,cadence,quiet_hours,reminders\n"
 )
-FIRST = HEADER + "a,A,other,,,,An <an@a.example>,email,info@a.example,,,\n"
+FIRST = HEADER + "a,A,other,,,,An <an@a.example>,email,info@a.example,,,,\n"
 CHANGED = (
     HEADER
     + "a,A,other,Europe/Lisbon,7,none,An <an@a.example>; Bo <bo@a.example>,email,info@a.example,"
-    + '"{""regions"":[""BE2""]}",weekly,20:00-07:00\n'
+    + '"{""regions"":[""BE2""]}",weekly,20:00-07:00,no\n'
 )
 
 
@@ -27,16 +28,19 @@ async def imported(pool: Pool, text: str, *, dry_run: bool = False) -> Report:
 async def kept(pool: Pool) -> tuple[object, ...]:
     """Read what there is of the subscriber and its subscription."""
     row = await pool.fetchrow(
-        "SELECT r.timezone, r.digest_hour, r.reminder_days, s.cadence, s.quiet_from::text, s.filter, "
-        "s.status::text, (SELECT count(*) FROM people) AS people "
+        "SELECT r.timezone, r.digest_hour, r.reminder_days, s.cadence, s.quiet_from::text, "
+        "s.reminders, s.filter, s.status::text, (SELECT count(*) FROM people) AS people "
         "FROM subscribers r JOIN subscriptions s ON s.subscriber_id = r.id"
     )
     assert row is not None
     return tuple(row)
 
 
-BEFORE: tuple[object, ...] = ("Europe/Brussels", 8, [14, 5, 1], "immediate", None, {}, "active", 1)
-AFTER: tuple[object, ...] = ("Europe/Lisbon", 7, [], "weekly", "20:00:00", {"regions": ["BE2"]}, "active", 2)
+BEFORE: tuple[object, ...] = ("Europe/Brussels", 8, [14, 5, 1], "immediate", None, True, {}, "active", 1)
+AFTER: tuple[object, ...] = (
+    *("Europe/Lisbon", 7, [], "weekly", "20:00:00", False),
+    *({"regions": ["BE2"]}, "active", 2),
+)
 
 
 async def test_what_a_file_says_otherwise_is_changed_and_an_empty_cell_says_nothing(pool: Pool) -> None:
@@ -52,7 +56,7 @@ async def test_what_a_file_says_otherwise_is_changed_and_an_empty_cell_says_noth
 
 
 async def test_one_bad_row_keeps_all_others_out(pool: Pool) -> None:
-    bad = FIRST + "b,B,other,,24,,,email,b@b.example,,hourly,\n"
+    bad = FIRST + "b,B,other,,24,,,email,b@b.example,,hourly,,\n"
     report = await imported(pool, bad)
     assert [(p.line, p.column) for p in report.problems] == [(3, "digest_hour"), (3, "cadence")]
     assert await pool.fetchval("SELECT count(*) FROM subscribers") == 0

@@ -43,6 +43,15 @@ async def test_people_are_added_shown_and_removed(api: Api) -> None:
     assert (await in_full(api))["people"] == []
 
 
+async def test_a_person_has_a_language_of_their_own_or_none(api: Api) -> None:
+    own = (await send_json(api, "POST", PEOPLE, {**AN, "language": "en"})).body
+    other = (await send_json(api, "POST", PEOPLE, {"name": "Bo", "email": "bo@start-it.example"})).body
+    assert (own["language"], other["language"]) == ("en", None)
+    assert (await api.get(PEOPLE)).body["items"] == [own, other]
+    exported = (await api.get("/v1/subscribers/start-it/export")).body
+    assert [person["language"] for person in exported["people"]] == ["en", None]
+
+
 async def test_nobody_removes_the_people_of_another_subscriber(api: Api) -> None:
     await add_subscriber(api, "imec")
     added = await send_json(api, "POST", PEOPLE, AN)
@@ -57,6 +66,7 @@ async def test_what_is_no_person_or_no_subscriber_is_refused(api: Api) -> None:
         ({"name": "a" * 201, "email": "a@b.example"}, "/name"),
         ({"name": "An", "email": "an"}, "/email"),
         ({"name": "An", "email": "a@b.example", "role": "boss"}, "/role"),
+        ({"name": "An", "email": "a@b.example", "language": "nederlands"}, "/language"),
     ):
         assert (await send_json(api, "POST", PEOPLE, bad)).pointers == [where]
     for slug in ("nobody", "Geen-slug", "%00"):
@@ -95,6 +105,21 @@ async def test_cadence_and_quiet_hours_are_asked_for_answered_and_changed(api: A
     assert (await send_json(api, "PATCH", path, {"quiet_hours": None})).body["quiet_hours"] is None
 
 
+async def test_reminders_are_asked_for_answered_exported_and_changed(api: Api) -> None:
+    mail = {"channel": "email", "target": "an@start-it.example"}
+    made = await add_subscription(api, **mail)
+    assert made.body["reminders"] is True
+    path = f"/v1/subscriptions/{made.body['id']}"
+    assert (await send_json(api, "PATCH", path, {"reminders": False})).body["reminders"] is False
+    assert (await send_json(api, "PATCH", path, {"language": "en"})).body["reminders"] is False
+    for bad in ("no", 0, None):
+        assert (await send_json(api, "PATCH", path, {"reminders": bad})).pointers == ["/reminders"]
+    silent = await add_subscription(api, **{**mail, "target": "bo@start-it.example"}, reminders=False)
+    assert silent.body["reminders"] is False
+    exported = (await api.get("/v1/subscribers/start-it/export")).body
+    assert [one["reminders"] for one in exported["subscriptions"]] == [False, False]
+
+
 async def test_a_webhook_has_quiet_hours_but_no_digests(api: Api) -> None:
     hook = {"channel": "webhook", "target": "https://hooks.example/x"}
     assert (await add_subscription(api, **hook, cadence="daily")).pointers == ["/cadence"]
@@ -126,6 +151,7 @@ async def test_the_documentation_describes_all_of_it(api: Api) -> None:
     body = paths["/v1/subscribers/{slug}/subscriptions"]["post"]["requestBody"]["content"]["application/json"]
     properties = body["schema"]["properties"]
     assert properties["cadence"]["enum"] == ["immediate", "daily", "weekly"]
+    assert properties["reminders"]["type"] == "boolean"
     assert set(properties["quiet_hours"]["anyOf"][0]["properties"]) == {"from", "until"}
     assert set(schemas["QuietHours"]["properties"]) == {"from", "until"}
     for path, method in (

@@ -94,6 +94,8 @@ NONSENSE = {
     " SET state = 'retrying', next_attempt_at = now(), gather_until = now()",
     "an unknown mailing": "INSERT INTO mailings (subscriber_id, address, kind, period)"
     " SELECT id, 'x', 'monthly', now() FROM subscribers",
+    "an opportunity that cannot be matched": "INSERT INTO feed_opportunities (subject, source, types, m_text)"
+    " VALUES ('a', 'b', '{}', '')",
     "a key for nothing": "INSERT INTO api_keys (name, hash, scopes) VALUES ('n', 'x', '{}')",
 }
 

@@ -80,6 +80,7 @@ told = st.fixed_dictionaries(
         "filter": filters().map(lambda wanted: parse_filter(wanted).as_json()),
         "cadence": st.sampled_from(["immediate", "daily", "weekly"]),
         "quiet": st.none() | st.just((time(20), time(0))),
+        "reminders": st.booleans(),
         "subscription_language": st.sampled_from(["nl", "en"]),
     }
 )
@@ -106,6 +107,7 @@ def test_an_export_is_read_back_as_it_was(drawn: list[tuple[dict[str, Any], dict
             assert row.subscription.filter.as_json() == subscription["filter"]
             quiet = row.subscription.quiet_hours
             assert (quiet and quiet.times) == subscription["quiet"]
+            assert row.subscription.reminders is subscription["reminders"]
             assert (row.subscription.target, row.subscription.cadence) == (
                 subscription["target"],
                 subscription["cadence"],
@@ -138,6 +140,8 @@ def problems_of(**cells: str) -> list[RowProblem]:
         ("quiet_hours", "20:00"),
         ("quiet_hours", "25:00-07:00"),
         ("quiet_hours", "07:00-07:00"),
+        ("reminders", "maybe"),
+        ("reminders", "true"),
         ("subscription_language", "dutch"),
     ],
 )

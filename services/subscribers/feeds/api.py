@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -17,6 +19,7 @@ from services.runtime.web.problems import Refused
 from services.subscribers.feeds import atom, conditional, ical, jsonfeed, ldes_api, rss, tokens
 from services.subscribers.feeds.conditional import PRIVATE, PUBLIC, Validators
 from services.subscribers.feeds.entry import Page
+from services.subscribers.feeds.kept import Kept
 from services.subscribers.feeds.reading import Place, Reading, read_calendar, read_page, reading
 
 _MOST = 2**63 - 1
@@ -46,17 +49,17 @@ FORMATS = {
     "rss": Format(rss.MEDIA_TYPE, rss.render),
     "json": Format(jsonfeed.MEDIA_TYPE, jsonfeed.render),
 }
-CALENDAR = Format(ical.MEDIA_TYPE, ical.render)
 
 
 def router(pool: Pool, vault: Vault, guard: Guard, settings: Settings) -> APIRouter:
     """Make the routes of the feeds, and the one that makes a subscriber's token."""
     routes = APIRouter(tags=["feeds"])
+    kept = Kept()
     for prefix, token in (("/feeds", _nobody), ("/feeds/{token}", _token)):
         for suffix, written in FORMATS.items():
             _feed(routes, pool, settings, f"{prefix}/opportunities.{suffix}", token, written)
-        _calendar(routes, pool, settings, f"{prefix}/opportunities.ics", token)
-        ldes_api.add(routes, pool, settings, f"{prefix}/opportunities/ldes", token)
+        _calendar(routes, pool, settings, f"{prefix}/opportunities.ics", token, kept=kept)
+        ldes_api.add(routes, pool, settings, f"{prefix}/opportunities/ldes", token, kept=kept)
     ldes_api.add_members(routes, pool, settings)
     tokens.add(routes, pool, vault, guard, settings)
     return routes
@@ -92,12 +95,17 @@ def _feed(
                 return conditional.not_modified(_headers(now, validators))
             page = await read_page(now, place)
         cursor = None if page.cursor is None else str(page.cursor)
-        return _answer(written, page, _headers(now, validators, Feed_Cursor=cursor))
+        return _answer(written, written.render(page), _headers(now, validators, Feed_Cursor=cursor))
 
 
 def _calendar(
-    routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any]
+    routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any], *, kept: Kept
 ) -> None:
+    written = Format(ical.MEDIA_TYPE, partial(ical.render, kept=kept))
+
+    async def write(now: Reading, place: Place, today: datetime) -> bytes:
+        return written.render(await read_calendar(now, place, today))
+
     @routes.head(path, include_in_schema=False)
     @routes.get(path, response_class=Response, responses=_RESPONSES)
     async def calendar(request: Request, token: Annotated[str | None, Depends(whose)]) -> Response:
@@ -106,11 +114,11 @@ def _calendar(
         async with reading(pool, token) as now:
             place = _place(settings, path, token)
             # it changes with the day, too
-            validators = Validators(_validators(now, place, CALENDAR.media_type, today.date()).etag)
+            validators = Validators(_validators(now, place, written.media_type, today.date()).etag)
             if validators.unchanged(request):
                 return conditional.not_modified(_headers(now, validators))
-            page = await read_calendar(now, place, today)
-        return _answer(CALENDAR, page, _headers(now, validators))
+            body = await kept.get(validators.etag, partial(write, now, place, today))
+        return _answer(written, body, _headers(now, validators))
 
 
 def _place(
@@ -131,5 +139,5 @@ def _headers(now: Reading, validators: Validators, **more: str | None) -> dict[s
     return conditional.headers(validators, now.asked_at, cache_control, Content_Language="nl-BE", **more)
 
 
-def _answer(written: Format, page: Page, headers: dict[str, str]) -> Response:
-    return Response(written.render(page), headers=headers, media_type=f"{written.media_type}; charset=utf-8")
+def _answer(written: Format, body: bytes, headers: dict[str, str]) -> Response:
+    return Response(body, headers=headers, media_type=f"{written.media_type}; charset=utf-8")

@@ -1,20 +1,25 @@
 """A calendar of deadlines. Source: RFC 5545, and RFC 7986 for NAME and REFRESH-INTERVAL."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from services.subscribers.feeds import words
 from services.subscribers.feeds.entry import Entry, Page
+from services.subscribers.feeds.kept import Kept
 
 MEDIA_TYPE = "text/calendar"
 _OCTETS = 75
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def render(page: Page) -> bytes:
-    """Write a calendar with an event per deadline; a withdrawn opportunity's is cancelled."""
-    lines = [
+def render(page: Page, kept: Kept | None = None) -> bytes:
+    """Write a calendar with an event per deadline; a withdrawn opportunity's is cancelled.
+
+    Events are kept where they may be: of one stream, in which a position is of one change of one opportunity.
+    """
+    begin = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//Omroeper//Opdrachten//NL",
@@ -25,10 +30,9 @@ def render(page: Page) -> bytes:
         f"URL:{page.feed_url}",
         "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
         "X-PUBLISHED-TTL:PT1H",
-        *(line for entry in page.entries for line in _event(entry)),
-        "END:VCALENDAR",
     ]
-    return "".join(fold(line) for line in lines).encode()
+    write = _event if kept is None else partial(_kept_event, kept)
+    return b"".join([_folded(begin), *map(write, page.entries), _folded(["END:VCALENDAR"])])
 
 
 def fold(line: str) -> str:
@@ -49,9 +53,21 @@ def fold(line: str) -> str:
     return b"\r\n".join([*pieces, octets, b""]).decode()
 
 
-def _event(entry: Entry) -> Sequence[str]:
-    if entry.deadline is None:
-        return ()
+def _folded(lines: Iterable[str]) -> bytes:
+    return "".join(map(fold, lines)).encode()
+
+
+def _kept_event(kept: Kept, entry: Entry) -> bytes:
+    key = (entry.position, entry.changed_at, entry.published_at, entry.id, entry.status, entry.passed_on_url)
+    written = kept.find(key)
+    return kept.keep(key, _event(entry)) if written is None else written
+
+
+def _event(entry: Entry) -> bytes:
+    return b"" if entry.deadline is None else _folded(_lines(entry, entry.deadline))
+
+
+def _lines(entry: Entry, deadline: datetime) -> Sequence[str]:
     withdrawn, changed = entry.status == "withdrawn", _utc(entry.changed_at)
     return [
         "BEGIN:VEVENT",
@@ -62,7 +78,7 @@ def _event(entry: Entry) -> Sequence[str]:
         f"SEQUENCE:{entry.version}",
         f"STATUS:{'CANCELLED' if withdrawn else 'CONFIRMED'}",
         "TRANSP:TRANSPARENT",
-        f"DTSTART:{_utc(entry.deadline)}",
+        f"DTSTART:{_utc(deadline)}",
         f"SUMMARY:{_text(words.deadline_of(entry))}",
         f"DESCRIPTION:{_text(words.body(entry))}",
         *([f"CATEGORIES:{','.join(_text(tag) for tag in entry.tags)}"] if entry.tags else []),

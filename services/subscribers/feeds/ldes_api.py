@@ -1,6 +1,7 @@
 """`/feeds/opportunities/ldes`: the event stream, its pages and members, as Turtle or JSON-LD."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from services.runtime.web.problems import Refused
 from services.storage import feeds
 from services.subscribers.feeds import conditional, ldes
 from services.subscribers.feeds.conditional import FOR_EVER, PRIVATE, PUBLIC, Validators
+from services.subscribers.feeds.kept import Kept
 from services.subscribers.feeds.ldes import Relation, Stream, first_position, member_of
 from services.subscribers.feeds.rdf import JSON_LD, TURTLE, Node, json_ld, turtle
 from services.subscribers.feeds.reading import Reading, reading
@@ -27,8 +29,15 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 _WRITERS = {TURTLE: turtle, JSON_LD: json_ld}
 
 
-def add(routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any]) -> None:
+def add(
+    routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any], *, kept: Kept
+) -> None:
     """Add the routes of a stream: its entry point, its ranges and its pages."""
+    _nodes(routes, pool, settings, path, whose)
+    _pages(routes, pool, settings, path, whose, kept=kept)
+
+
+def _nodes(routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any]) -> None:
 
     @routes.head(path, include_in_schema=False)
     @routes.get(path, response_class=Response, responses=_RESPONSES)
@@ -53,6 +62,10 @@ def add(routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Cal
         nodes = ldes.index(stream.range(number), relations, immutable=_immutable(now))
         return _answer(request, now, nodes, full=True)
 
+
+def _pages(
+    routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Callable[..., Any], *, kept: Kept
+) -> None:
     @routes.head(path + "/pages/{number}", include_in_schema=False)
     @routes.get(path + "/pages/{number}", response_class=Response, responses=_RESPONSES)
     async def stream_page(
@@ -62,12 +75,12 @@ def add(routes: APIRouter, pool: Pool, settings: Settings, path: str, whose: Cal
         async with reading(pool, token) as now:
             if number > ldes.page_count(now.head.position):
                 raise _nothing()
-            first = first_position(number)
-            rows = await feeds.members(now.connection, now.reader.wants, first, first + ldes.PAGE - 1)
-        full = ldes.page_is_full(number, now.head.position)
-        members = [member_of(row) for row in rows]
-        nodes = ldes.page(_stream(settings, path, token), number, members, immutable=full and _immutable(now))
-        return _answer(request, now, nodes, full=full)
+            stream = _stream(settings, path, token)
+            about = _About(request, now, stream.iri, full=ldes.page_is_full(number, now.head.position))
+            if about.validators.unchanged(request):
+                return conditional.not_modified(about.headers)
+            write = partial(_write_page, about, stream, number)
+            return about.answer(await kept.get(about.validators.etag, write))
 
 
 def add_members(routes: APIRouter, pool: Pool, settings: Settings) -> None:
@@ -156,14 +169,36 @@ def _nothing() -> Refused:
     return Refused(404, "There is nothing here, or not yet.")
 
 
+class _About:
+    """What is known of an answer before it is written."""
+
+    def __init__(self, request: Request, now: Reading, name: str | None, *, full: bool) -> None:
+        self.now, self.full = now, full
+        self.media_type = acceptable(request.headers.get("accept", ""))
+        state = None if full else now.head.position
+        tag = conditional.etag(request.url.path, name, state, now.reader.filters, self.media_type)
+        self.validators = Validators(tag, None if full or now.reader.subscriber_id else now.head.appended_at)
+        lasts = PRIVATE if now.reader.subscriber_id else FOR_EVER if full else PUBLIC
+        self.headers = conditional.headers(self.validators, now.asked_at, lasts, Vary="Accept")
+
+    def written(self, nodes: list[Node]) -> bytes:
+        """Write nodes as they were asked for."""
+        return _WRITERS[self.media_type](nodes)
+
+    def answer(self, body: bytes) -> Response:
+        """Answer with a body."""
+        return Response(body, headers=self.headers, media_type=f"{self.media_type}; charset=utf-8")
+
+
+async def _write_page(about: _About, stream: Stream, number: int) -> bytes:
+    now, first = about.now, first_position(number)
+    rows = await feeds.members(now.connection, now.reader.wants, first, first + ldes.PAGE - 1)
+    members = [member_of(row) for row in rows]
+    return about.written(ldes.page(stream, number, members, immutable=about.full and _immutable(now)))
+
+
 def _answer(request: Request, now: Reading, nodes: list[Node], *, full: bool) -> Response:
-    media_type = acceptable(request.headers.get("accept", ""))
-    state = None if full else now.head.position
-    tag = conditional.etag(request.url.path, nodes[0].iri, state, now.reader.filters, media_type)
-    dated = None if full or now.reader.subscriber_id else now.head.appended_at
-    validators = Validators(tag, dated)
-    kept = PRIVATE if now.reader.subscriber_id else FOR_EVER if full else PUBLIC
-    headers = conditional.headers(validators, now.asked_at, kept, Vary="Accept")
-    if validators.unchanged(request):
-        return conditional.not_modified(headers)
-    return Response(_WRITERS[media_type](nodes), headers=headers, media_type=f"{media_type}; charset=utf-8")
+    about = _About(request, now, nodes[0].iri, full=full)
+    if about.validators.unchanged(request):
+        return conditional.not_modified(about.headers)
+    return about.answer(about.written(nodes))

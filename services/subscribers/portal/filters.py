@@ -4,7 +4,7 @@ The back-test answers while the form is edited, and by a button where there are 
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from services.subscribers.portal.visits import SignedIn, Visit
 
 PERIOD = timedelta(days=90)
 _SHOWN, _SUGGESTED = 8, 16
+_REMEMBERED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,32 @@ class Tried:
     unseen: list[str]
 
 
+class Suggestions:
+    """The themes to choose from, looked up once a minute: a new one may wait as long to be suggested."""
+
+    def __init__(self) -> None:
+        self._themes: list[str] = []
+        self._until: datetime | None = None
+
+    async def themes(self, connection: Connection, now: datetime) -> list[str]:
+        """List the themes most used lately."""
+        if self._until is None or now >= self._until:
+            self._themes = await backtest.known_themes(connection, now - PERIOD, most=_SUGGESTED)
+            self._until = now + _REMEMBERED
+        return self._themes
+
+
 def add(routes: APIRouter) -> None:
     """Add the form, and the back-test beside it."""
+    suggestions = Suggestions()
 
     @routes.get("/portal/subscriptions/{subscription_id}/filter")
     async def show_filter(subscription_id: UUID, visit: SignedIn) -> Response:
         async with visit.site.pool.acquire() as connection:
             row = await live(connection, visit, subscription_id)
-            return await _page(connection, visit, row, filter_form.shown(filter_of(row), visit.speech))
+            form = filter_form.shown(filter_of(row), visit.speech)
+            themes = await suggestions.themes(connection, utc_now())
+            return await _page(connection, visit, row, form, themes)
 
     @routes.post("/portal/subscriptions/{subscription_id}/filter")
     async def save_filter(subscription_id: UUID, visit: SignedIn) -> Response:
@@ -54,7 +73,8 @@ def add(routes: APIRouter) -> None:
         if wanted is None or "try" in visit.form:
             async with visit.site.pool.acquire() as connection:
                 row = await live(connection, visit, subscription_id)
-                return await _page(connection, visit, row, form, 422 if errors else 200)
+                themes = await suggestions.themes(connection, utc_now())
+                return await _page(connection, visit, row, form, themes, status=422 if errors else 200)
         await visit.change(lambda connection: _save(connection, visit, subscription_id, wanted))
         return visit.to(f"/portal/subscriptions/{subscription_id}?done=filter")
 
@@ -84,17 +104,16 @@ async def attempt(connection: Connection, visit: Visit, wanted: Filter) -> Tried
 
 
 async def _page(
-    connection: Connection, visit: Visit, row: Any, form: FilterForm, status: int = 200
+    connection: Connection, visit: Visit, row: Any, form: FilterForm, themes: list[str], *, status: int = 200
 ) -> Response:
     wanted, errors = filter_form.wanted(form, visit.speech)
-    known = await backtest.known_values(connection, utc_now() - PERIOD, most=_SUGGESTED)
     return visit.page(
         "filter",
         status,
         subscription=row,
         form=form,
         tried=await attempt(connection, visit, wanted) if wanted else None,
-        options=filter_form.options(form, known["themes"]),
+        options=filter_form.options(form, themes),
         errors=errors,
     )
 
