@@ -13,6 +13,7 @@ from services.domain.matching import parse_filter
 from services.runtime.clock import utc_now
 from services.runtime.database import Pool
 from services.storage import backtest, events, feeds, planning, subscriptions
+from services.subscribers.portal.filters import Suggestions
 from tests.integration.portal_visits import House, Town, town
 from tests.rig.samples import cloudevent, filters, opportunities, opportunity
 
@@ -259,3 +260,26 @@ async def test_words_are_looked_for_as_they_are(pool: Pool, text: str) -> None:
         wanted = parse_filter({"text": text})
         found = await backtest.run(connection, wanted, utc_now() - timedelta(days=90), shown=10)
         assert [row["title"]["nl"] for row in found.newest] == [titles[0]]
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+async def test_every_word_counts_however_many_there_are(pool: Pool, count: int) -> None:
+    words = ["alfa", "bravo", "charlie", "delta", "echo"][:count]
+    without = [" ".join(word for word in words if word != missing) for missing in words]
+    titles = [" ".join(reversed(words)), *(f"opdracht {title}" for title in without)]
+    async with pool.acquire() as connection, connection.transaction():
+        parsed = [parse_cloudevent(cloudevent(data=opportunity(title=title))) for title in titles]
+        await events.accept(connection, parsed, accepted_by="http", relay=False)
+        wanted = parse_filter({"text": " ".join(words)})
+        found = await backtest.run(connection, wanted, utc_now() - timedelta(days=90), shown=10)
+    assert [row["title"]["nl"] for row in found.newest] == [titles[0]]
+
+
+async def test_themes_are_suggested_from_a_minutes_memory(pool: Pool) -> None:
+    suggestions, now = Suggestions(), utc_now() + timedelta(seconds=1)
+    async with pool.acquire() as connection, connection.transaction():
+        assert await suggestions.themes(connection, now) == []
+        parsed = [parse_cloudevent(cloudevent(data=opportunity(themes=["zorg"])))]
+        await events.accept(connection, parsed, accepted_by="http", relay=False)
+        assert await suggestions.themes(connection, now + timedelta(seconds=59)) == []
+        assert await suggestions.themes(connection, now + timedelta(seconds=60)) == ["zorg"]
