@@ -154,7 +154,10 @@ async def _settled(here: Town, house: House) -> dict[str, str]:
 
 
 async def _attempts(here: Town, delivery: UUID, state: str) -> None:
-    outcomes = [("temporary", 503, "http_503"), ("temporary", None, "timeout")]
+    outcomes: list[tuple[str, int | None, str | None]] = [
+        ("temporary", 503, "http_503"),
+        ("temporary", None, "timeout"),
+    ]
     outcomes += [("sent", 200, None)] if state == "sent" else []
     answer = "<html><h1>Service & <b>unavailable</b></h1>" + "x" * 300
     for number, (outcome, code, error) in enumerate(outcomes, 1):

@@ -2,13 +2,12 @@
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.scenes import Scene
 from tests.integration.portal_visits import House
 from tests.rig.browser import ONE_LOOP, Browser
 from tests.rig.samples import opportunity
-from tests.rig.waiting import until
 
 pytestmark = ONE_LOOP
 THEMES = ("sterrenkunde", "walvissen")
@@ -178,8 +177,4 @@ async def test_passing_on(served: Scene, browser: Browser) -> None:
 
 async def until_it_says(place: Locator, words: str) -> None:
     """Wait until a part of the page says something."""
-
-    async def says() -> bool:
-        return words in await place.inner_text()
-
-    await until(says, what=f"the page to say {words!r}")
+    await expect(place).to_contain_text(words, timeout=60_000)
