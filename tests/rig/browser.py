@@ -3,8 +3,8 @@
 Rules:
 1. Nothing leaves this machine: only loopback names resolve, and whatever asks for another fails the test.
 2. What a page complains of fails the test: errors in its console, what its CSP refuses, what its scripts
-   do not catch. That an address which was opened is answered with an error status is no complaint; nor is what
-   htmx writes when a newer request, or another page, takes the place of one that is under way.
+   do not catch. That an address which was opened is answered with an error status is no complaint; nor is
+   what htmx writes when a newer request, or another page, takes the place of one that is under way.
 3. Windows share nothing: no cookies, no storage, no cache.
 4. The tests of a module share one event loop, and one connection to the browser: `pytestmark = ONE_LOOP`.
 """
