@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.scenes import LANGUAGES, PAGES, Scene
 from tests.rig.axe import BEST, no_violations, no_violations_by_colour
@@ -48,7 +48,7 @@ async def test_a_form_that_is_refused_says_what_is_wrong_and_where(
     async with page.expect_navigation():
         await page.locator(wrong.button).first.click()
     assert (await page.title()).startswith(ERROR[language])
-    assert await page.evaluate("document.activeElement.matches('.note.bad[role=alert]')")
+    await expect(page.locator(".note.bad[role=alert]")).to_be_focused()
     field = page.locator(f"#{wrong.field}")
     if await field.get_attribute("type") != "checkbox":
         described = (await field.get_attribute("aria-describedby") or "").split()
