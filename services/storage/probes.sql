@@ -65,11 +65,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('omroeper.probes claim', 0))
 -- hang keep nobody else waiting.
 -- $1 how many at most, $2 lease in seconds, $3 how many at once for a subscriber
 WITH waiting AS (
-  SELECT p.id, p.due_at <= now() AS is_due,
-    row_number() OVER (PARTITION BY s.subscriber_id ORDER BY p.due_at <= now(), p.due_at, p.id) AS place
+  SELECT p.id, p.due_at <= statement_timestamp() AS is_due,
+    row_number() OVER (PARTITION BY s.subscriber_id ORDER BY p.due_at <= statement_timestamp(), p.due_at, p.id) AS place
   FROM probes p JOIN subscriptions s ON s.id = p.subscription_id
   -- what is due, and behind what is being tried
-  WHERE p.due_at <= now() OR (p.due_at > now() AND p.attempts > 0)
+  WHERE p.due_at <= statement_timestamp() OR (p.due_at > statement_timestamp() AND p.attempts > 0)
 ),
 due AS (
   SELECT p.id FROM probes p JOIN waiting ON waiting.id = p.id

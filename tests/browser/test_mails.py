@@ -55,6 +55,9 @@ LETTERS: tuple[tuple[str, dict[str, Any]], ...] = (
         for reason in ("gone", "dead", "bounced", "complained")
     ),
     ("test", {"subscriber": NASTY}),
+    ("invited", {"subscriber": NASTY, "added_by": "An <b>Peeters</b>"}),
+    ("invited", {"subscriber": "Corda INCubator", "added_by": ""}),
+    ("unproven", {**_DISABLED, "error": "http_404", "days": 30}),
 )
 #: A table is for layout and says so, or its rows have headers.
 _UNMARKED_TABLES = """() => [...document.querySelectorAll("table")].filter((table) =>
