@@ -48,7 +48,8 @@ async def test_a_person_has_a_language_of_their_own_or_none(api: Api) -> None:
     other = (await send_json(api, "POST", PEOPLE, {"name": "Bo", "email": "bo@start-it.example"})).body
     assert (own["language"], other["language"]) == ("en", None)
     listed = (await api.get(PEOPLE)).body["items"]
-    assert [(person["id"], person["language"]) for person in listed] == [(own["id"], "en"), (other["id"], None)]
+    shown = [(person["id"], person["language"]) for person in listed]
+    assert shown == [(own["id"], "en"), (other["id"], None)]
     exported = (await api.get("/v1/subscribers/start-it/export")).body
     assert [person["language"] for person in exported["people"]] == ["en", None]
 
