@@ -1,7 +1,6 @@
 """Webhooks and mailboxes added by the portal, tested, replayed, given new secrets; code that checks them."""
 
 import json
-import shutil
 import subprocess
 import time
 from base64 import b64encode
@@ -325,7 +324,7 @@ console.log(JSON.stringify(found));
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
+@pytest.mark.usefixtures("node")
 def test_the_javascript_code_checks_our_signatures() -> None:
     path = Path(samples.__file__).parent / "verify.mjs"
     messages = list(cases().values())
